@@ -1,0 +1,1 @@
+"""Doors to the outside world: one third-party library each, no decisions."""

@@ -1,0 +1,1 @@
+"""Composition: settings in, running objects out."""

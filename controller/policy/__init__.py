@@ -1,0 +1,1 @@
+"""What a rail allows."""

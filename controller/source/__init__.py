@@ -1,0 +1,1 @@
+"""Where desired state comes from: a branch, its history, its signatures."""

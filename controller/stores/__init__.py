@@ -1,0 +1,1 @@
+"""Production state: rooms that own tables and never import each other."""

@@ -1,0 +1,1 @@
+"""Whom to believe: bytes, keys and dates only."""
