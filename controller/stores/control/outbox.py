@@ -1,0 +1,53 @@
+"""Effects a revision owes the world: written in its transaction, done after it, never lost."""
+
+from datetime import datetime
+from typing import Any
+
+from controller.adapters.postgres import Connection
+from controller.kernel.canonical import Json, canonical
+from controller.stores.control.model import OutboxKind, OutboxRow
+from controller.stores.control.statements import QUERIES, every, one
+
+
+def enqueue_record(
+    connection: Connection[Any], kind: OutboxKind, *, controller: str, seq: int, due_at: datetime
+) -> None:
+    """Owe the effect `kind` for one journal record; the same record is never owed twice."""
+    facts = {"kind": kind, "controller": controller, "journal_seq": seq, "payload": None}
+    connection.execute(QUERIES["enqueue"], facts | {"due_at": due_at})
+
+
+def enqueue(connection: Connection[Any], kind: str, payload: Json, due_at: datetime) -> int:
+    """Owe an effect that a payload describes; return the row's id."""
+    text = canonical(payload).decode()
+    facts = {"kind": kind, "controller": None, "journal_seq": None, "payload": text}
+    row = one(connection, QUERIES["enqueue"], facts | {"due_at": due_at})
+    assert row is not None, "RETURNING gives a row"
+    return int(row["id"])
+
+
+def claim(
+    connection: Connection[Any], kind: str, *, now: datetime, limit: int
+) -> tuple[OutboxRow, ...]:
+    """Lock due rows, oldest first; rows held by another worker are skipped, not waited for."""
+    facts = {"kind": kind, "now": now, "limit": limit}
+    return tuple(OutboxRow(**row) for row in every(connection, QUERIES["claim_outbox"], facts))
+
+
+def finish(connection: Connection[Any], row: OutboxRow) -> None:
+    """Say that the effect has happened; a row is finished once."""
+    connection.execute(QUERIES["finish_outbox"], {"id": row.id})
+
+
+def postpone(connection: Connection[Any], row: OutboxRow, *, error: str, due_at: datetime) -> None:
+    """Try again at `due_at`; `error` says what went wrong this time."""
+    facts = {"id": row.id, "error": error, "due_at": due_at}
+    connection.execute(QUERIES["postpone_outbox"], facts)
+
+
+def queued(connection: Connection[Any], kind: str) -> int:
+    """Return how many effects of `kind` are owed."""
+    row = one(connection, QUERIES["count_queued"], {"kind": kind})
+    return int(row["queued"]) if row else 0
+
+

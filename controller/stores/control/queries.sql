@@ -1,0 +1,158 @@
+-- name: read_applied
+SELECT environment, repository, commit, release_sha256, serial_current, serial_high, root_version,
+       policies_digest, revision, epoch, max_time_seen, applied_at, next_boundary
+  FROM controller.applied
+ WHERE environment = %(environment)s;
+
+-- name: lock_applied
+SELECT environment, revision FROM controller.applied FOR UPDATE;
+
+-- name: insert_applied
+INSERT INTO controller.applied
+       (environment, repository, commit, release_sha256, serial_current, serial_high, root_version,
+        policies_digest, revision, epoch, max_time_seen, applied_at, next_boundary)
+VALUES (%(environment)s, %(repository)s, %(commit)s, %(release_sha256)s, %(serial_current)s,
+        %(serial_high)s, %(root_version)s, %(policies_digest)s, %(revision)s, %(epoch)s,
+        %(max_time_seen)s, %(applied_at)s, %(next_boundary)s)
+    ON CONFLICT DO NOTHING;
+
+-- name: update_applied
+UPDATE controller.applied
+   SET repository = %(repository)s, commit = %(commit)s, release_sha256 = %(release_sha256)s,
+       serial_current = %(serial_current)s, serial_high = %(serial_high)s,
+       root_version = %(root_version)s, policies_digest = %(policies_digest)s,
+       revision = %(revision)s, epoch = %(epoch)s,
+       max_time_seen = greatest(max_time_seen, %(max_time_seen)s),
+       applied_at = %(applied_at)s, next_boundary = %(next_boundary)s
+ WHERE environment = %(environment)s AND revision = %(expected)s AND epoch <= %(epoch)s;
+
+-- name: share_lease
+SELECT holder, epoch FROM controller.lease WHERE environment = %(environment)s FOR SHARE;
+
+-- name: acquire_lease
+INSERT INTO controller.lease AS held (environment, holder, epoch, expires_at)
+VALUES (%(environment)s, %(holder)s, 1, clock_timestamp() + %(duration)s)
+    ON CONFLICT (environment) DO UPDATE
+   SET holder = excluded.holder, epoch = held.epoch + 1, expires_at = excluded.expires_at
+ WHERE held.holder IN ('', excluded.holder) OR held.expires_at <= clock_timestamp()
+RETURNING environment, holder, epoch, expires_at;
+
+-- name: renew_lease
+UPDATE controller.lease SET expires_at = clock_timestamp() + %(duration)s
+ WHERE environment = %(environment)s AND holder = %(holder)s AND epoch = %(epoch)s
+RETURNING environment, holder, epoch, expires_at;
+
+-- name: release_lease
+UPDATE controller.lease SET holder = '', expires_at = clock_timestamp()
+ WHERE environment = %(environment)s AND holder = %(holder)s AND epoch = %(epoch)s;
+
+-- name: read_lease
+SELECT environment, holder, epoch, expires_at
+  FROM controller.lease WHERE environment = %(environment)s;
+
+-- name: record_release
+INSERT INTO controller.release AS known (environment, serial, sha256, commit, seen_at)
+VALUES (%(environment)s, %(serial)s, %(sha256)s, %(commit)s, %(seen_at)s)
+    ON CONFLICT (environment, serial) DO UPDATE SET sha256 = excluded.sha256
+ WHERE known.sha256 <> excluded.sha256;
+
+-- name: mark_release_applied
+UPDATE controller.release SET applied_revision = %(revision)s
+ WHERE environment = %(environment)s AND serial = %(serial)s AND sha256 = %(sha256)s;
+
+-- name: read_releases
+SELECT known.serial, known.sha256, known.commit, known.seen_at, known.applied_revision,
+       put.applied_at,
+       (SELECT min(later.applied_at) FROM controller.revision AS later
+         WHERE later.environment = known.environment AND later.revision > known.applied_revision
+           AND later.serial <> known.serial) AS live_until
+  FROM controller.release AS known
+  LEFT JOIN controller.revision AS put
+    ON (put.environment, put.revision) = (known.environment, known.applied_revision)
+ WHERE known.environment = %(environment)s
+ ORDER BY known.serial;
+
+-- name: record_bundle_version
+INSERT INTO controller.bundle_version AS known (bundle, version, sha256)
+VALUES (%(bundle)s, %(version)s, %(sha256)s)
+    ON CONFLICT (bundle, version) DO UPDATE SET sha256 = excluded.sha256
+ WHERE known.sha256 <> excluded.sha256;
+
+-- name: read_bundle_versions
+SELECT bundle, version, sha256 FROM controller.bundle_version ORDER BY bundle, version;
+
+-- name: read_live_bundles
+SELECT bundle, version, payload_sha256, files_root, files_tree, effective_from, effective_to,
+       policy_digest
+  FROM controller.live_bundle
+ WHERE environment = %(environment)s
+ ORDER BY bundle, version;
+
+-- name: clear_live_bundles
+DELETE FROM controller.live_bundle WHERE environment = %(environment)s;
+
+-- name: insert_live_bundle
+INSERT INTO controller.live_bundle
+       (environment, bundle, version, payload_sha256, files_root, files_tree, effective_from,
+        effective_to, policy_digest)
+VALUES (%(environment)s, %(bundle)s, %(version)s, %(payload_sha256)s, %(files_root)s,
+        %(files_tree)s, %(effective_from)s, %(effective_to)s, %(policy_digest)s);
+
+-- name: record_root
+INSERT INTO controller.root AS known (version, sha256, envelope)
+VALUES (%(version)s, %(sha256)s, %(envelope)s)
+    ON CONFLICT (version) DO UPDATE SET sha256 = excluded.sha256
+ WHERE known.sha256 <> excluded.sha256;
+
+-- name: read_roots
+SELECT version, sha256, envelope FROM controller.root ORDER BY version;
+
+-- name: append_revision
+INSERT INTO controller.revision
+       (environment, revision, kind, commit, release_sha256, serial, from_revision, applied_at,
+        counts, plan_digest)
+VALUES (%(environment)s, %(revision)s, %(kind)s, %(commit)s, %(release_sha256)s, %(serial)s,
+        %(from_revision)s, %(applied_at)s, %(counts)s::jsonb, %(plan_digest)s);
+
+-- name: read_revisions
+SELECT environment, revision, kind, commit, release_sha256, serial, from_revision, applied_at,
+       counts, plan_digest
+  FROM controller.revision
+ WHERE environment = %(environment)s AND revision < %(before)s
+ ORDER BY revision DESC
+ LIMIT %(limit)s;
+
+-- name: enqueue
+INSERT INTO controller.outbox (kind, controller, journal_seq, payload, due_at)
+VALUES (%(kind)s, %(controller)s, %(journal_seq)s, %(payload)s::jsonb, %(due_at)s)
+RETURNING id;
+
+-- name: claim_outbox
+SELECT id, kind, controller, journal_seq, payload, due_at, attempts, last_error
+  FROM controller.outbox
+ WHERE kind = %(kind)s AND state = 'queued' AND due_at <= %(now)s
+ ORDER BY id
+ LIMIT %(limit)s
+   FOR UPDATE SKIP LOCKED;
+
+-- name: finish_outbox
+UPDATE controller.outbox SET state = 'done', attempts = attempts + 1, last_error = ''
+ WHERE id = %(id)s;
+
+-- name: postpone_outbox
+UPDATE controller.outbox
+   SET attempts = attempts + 1, last_error = left(%(error)s, 1000), due_at = %(due_at)s
+ WHERE id = %(id)s;
+
+-- name: count_queued
+SELECT count(*) AS queued FROM controller.outbox
+ WHERE kind = %(kind)s AND state = 'queued';
+
+-- name: get_merkle
+SELECT record FROM controller.merkle_memory WHERE tree = %(tree)s;
+
+-- name: put_merkle
+INSERT INTO controller.merkle_memory AS known (tree, record)
+VALUES (%(tree)s, %(record)s)
+    ON CONFLICT (tree) DO UPDATE SET record = excluded.record
+ WHERE known.record <> excluded.record;

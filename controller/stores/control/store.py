@@ -1,0 +1,180 @@
+"""Read and write the controller's state, inside the caller's transaction.
+
+Nothing here commits, reads a clock or decides. What may never change is guarded by the database
+itself (`0001_controller.sql`), whoever writes.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any
+
+from controller.adapters.postgres import Connection
+from controller.kernel.canonical import Digest, canonical
+from controller.kernel.instants import Window
+from controller.kernel.objects import Oid
+from controller.stores.control import lease as leases
+from controller.stores.control.model import (
+    Applied,
+    AppliedBundle,
+    AppliedRevision,
+    Lease,
+    OtherEnvironment,
+    RevisionKind,
+    RootRecord,
+    SeenRelease,
+    StaleWriter,
+)
+from controller.stores.control.statements import QUERIES, every, one
+
+REVISIONS_MAX = 2**62
+
+
+def read_applied(connection: Connection[Any], environment: str) -> Applied | None:
+    """Return what production is at; `None` before the first revision."""
+    row = one(connection, QUERIES["read_applied"], {"environment": environment})
+    return None if row is None else Applied(**row)
+
+
+def compare_and_set(
+    connection: Connection[Any], lease: Lease, *, expected: Applied | None, new: Applied
+) -> None:
+    """Make `new` what production is at, if it is still at `expected` and the lease is still ours.
+
+    Raises `Fenced` when another holder has taken over, `StaleWriter` when production has moved,
+    `OtherEnvironment` when the database serves another one. From here to the end of the
+    transaction nobody else can write.
+    """
+    leases.fence(connection, lease)
+    revision = 0 if expected is None else expected.revision
+    facts = _row(new) | {"epoch": lease.epoch, "expected": revision}
+    query = QUERIES["insert_applied" if expected is None else "update_applied"]
+    if connection.execute(query.encode(), facts).rowcount == 1:
+        return
+    found = one(connection, QUERIES["lock_applied"], {})
+    if found is not None and found["environment"] != new.environment:
+        raise OtherEnvironment(new.environment, served=found["environment"])
+    raise StaleWriter(
+        new.environment, expected=revision, found=0 if found is None else found["revision"]
+    )
+
+
+def record_release(connection: Connection[Any], environment: str, release: SeenRelease) -> None:
+    """Remember a release that verified; its serial can never mean other bytes again."""
+    facts = {
+        "environment": environment,
+        "serial": release.serial,
+        "sha256": release.sha256,
+        "commit": release.commit,
+        "seen_at": release.seen_at,
+    }
+    connection.execute(QUERIES["record_release"].encode(), facts)
+
+
+def releases(connection: Connection[Any], environment: str) -> tuple[SeenRelease, ...]:
+    """Return every release seen, by serial."""
+    rows = every(connection, QUERIES["read_releases"], {"environment": environment})
+    return tuple(SeenRelease(**row) for row in rows)
+
+
+def record_bundle_versions(
+    connection: Connection[Any], versions: Mapping[tuple[str, int], Digest]
+) -> None:
+    """Remember which bytes each (bundle, version) means; it can never mean others again."""
+    facts = [
+        {"bundle": bundle, "version": version, "sha256": sha256}
+        for (bundle, version), sha256 in sorted(versions.items())
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(QUERIES["record_bundle_version"].encode(), facts)
+
+
+def bundle_versions(connection: Connection[Any]) -> dict[tuple[str, int], Digest]:
+    """Return which bytes each known (bundle, version) means."""
+    rows = every(connection, QUERIES["read_bundle_versions"], {})
+    return {(row["bundle"], row["version"]): Digest(row["sha256"]) for row in rows}
+
+
+def live_bundles(connection: Connection[Any], environment: str) -> tuple[AppliedBundle, ...]:
+    """Return the bundle versions that are applied now, by bundle and version."""
+    rows = every(connection, QUERIES["read_live_bundles"], {"environment": environment})
+    return tuple(
+        AppliedBundle(window=Window(row.pop("effective_from"), row.pop("effective_to")), **row)
+        for row in rows
+    )
+
+
+def replace_live_bundles(
+    connection: Connection[Any], environment: str, bundles: Iterable[AppliedBundle]
+) -> None:
+    """Make `bundles` the ones that are applied now, all of them."""
+    facts = [
+        {
+            "environment": environment,
+            "bundle": live.bundle,
+            "version": live.version,
+            "payload_sha256": live.payload_sha256,
+            "files_root": live.files_root,
+            "files_tree": live.files_tree,
+            "effective_from": live.window.start,
+            "effective_to": live.window.end,
+            "policy_digest": live.policy_digest,
+        }
+        for live in bundles
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(QUERIES["clear_live_bundles"].encode(), {"environment": environment})
+        cursor.executemany(QUERIES["insert_live_bundle"].encode(), facts)
+
+
+def append_revision(connection: Connection[Any], revision: AppliedRevision) -> None:
+    """Write the next revision and mark its release as applied by it."""
+    counts = {table: dict(changes) for table, changes in revision.counts.items()}
+    facts = {
+        "environment": revision.environment,
+        "revision": revision.revision,
+        "kind": revision.kind,
+        "commit": revision.commit,
+        "release_sha256": revision.release_sha256,
+        "sha256": revision.release_sha256,
+        "serial": revision.serial,
+        "from_revision": revision.from_revision,
+        "applied_at": revision.applied_at,
+        "counts": canonical(counts).decode(),
+        "plan_digest": revision.plan_digest,
+    }
+    connection.execute(QUERIES["append_revision"].encode(), facts)
+    connection.execute(QUERIES["mark_release_applied"].encode(), facts)
+
+
+def revisions(
+    connection: Connection[Any], environment: str, *, before: int = REVISIONS_MAX, limit: int = 100
+) -> tuple[AppliedRevision, ...]:
+    """Return up to `limit` revisions older than `before`, the newest first."""
+    facts = {"environment": environment, "before": before, "limit": limit}
+    rows = every(connection, QUERIES["read_revisions"], facts)
+    return tuple(AppliedRevision(kind=RevisionKind(row.pop("kind")), **row) for row in rows)
+
+
+def record_root(connection: Connection[Any], root: RootRecord) -> None:
+    """Remember an accepted root; its version can never mean another document again."""
+    facts = {"version": root.version, "sha256": root.sha256, "envelope": root.envelope}
+    connection.execute(QUERIES["record_root"].encode(), facts)
+
+
+def roots(connection: Connection[Any]) -> tuple[RootRecord, ...]:
+    """Return every accepted root, the oldest first."""
+    return tuple(RootRecord(**row) for row in every(connection, QUERIES["read_roots"], {}))
+
+
+def advance(
+    connection: Connection[Any], lease: Lease, applied: Applied, *, commit: Oid, now: datetime
+) -> Applied:
+    """Move the accepted commit on although production stays as it is; return the new state."""
+    moved = replace(applied, commit=commit, max_time_seen=max(now, applied.max_time_seen))
+    compare_and_set(connection, lease, expected=applied, new=moved)
+    return moved
+
+
+def _row(applied: Applied) -> dict[str, Any]:
+    return {field.name: getattr(applied, field.name) for field in fields(applied)}
