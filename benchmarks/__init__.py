@@ -1,0 +1,1 @@
+"""What `make bench` runs: sizes, a named baseline in the same run, and honest numbers."""
