@@ -1,0 +1,72 @@
+"""The profile of regular expressions that rails may use.
+
+A pattern runs in three engines (our column checks, jsonschema-rs and jsonschema), so it must mean
+the same in all of them and run in linear time in the one that judges strangers' data. Allowed are
+whole-value patterns `^…$` of plain classes, groups, alternatives and bounded repetition.
+"""
+
+import re
+
+from controller.kernel.errors import Refused
+
+_FORBIDDEN = (
+    (re.compile(r"\(\?(?!:)"), "a group other than (…) or (?:…)"),
+    (re.compile(r"\\[1-9dDwWsSbBAZpP]"), "a back-reference or a class whose meaning differs"),
+    (re.compile(r"[*+?}][*+]"), "a possessive or doubled repetition"),
+    (re.compile(r"&&|--|~~|\[\[|\[:"), "a set operation inside a class"),
+)
+_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?:|[()|]|\{\d+(?:,\d*)?\}|[*+?]|.", re.DOTALL)
+
+
+class BadPattern(Refused):
+    """A pattern is outside the profile."""
+
+    code = "policy.bad_pattern"
+
+    def __init__(self, pattern: str, reason: str) -> None:
+        super().__init__(
+            f"pattern {pattern!r}: {reason}",
+            hint="write ^…$ with explicit classes such as [0-9], without look-around",
+        )
+        self.pattern, self.reason = pattern, reason
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Return the pattern for `fullmatch`-like use, or refuse what the engines read differently."""
+    if not (pattern.startswith("^") and pattern.endswith("$") and not pattern.endswith("\\$")):
+        raise BadPattern(pattern, "not anchored at both ends")
+    for construct, what in _FORBIDDEN:
+        if construct.search(pattern):
+            raise BadPattern(pattern, what)
+    _refuse_nesting(pattern)
+    try:
+        # "$" also matches before a final line feed in Python, and nowhere else.
+        return re.compile(pattern[:-1] + r"\Z")
+    except re.error as error:
+        raise BadPattern(pattern, str(error)) from None
+
+
+def _refuse_nesting(pattern: str) -> None:
+    """Refuse a top-level alternative (it escapes the anchors) and unbounded in unbounded."""
+    unbounded = [False]  # one per open group: does it hold an unbounded repetition?
+    closed: bool | None = None  # what the group that ended just before held
+    for token in _TOKEN.findall(pattern[1:-1]):
+        if token in ("(", "(?:"):
+            unbounded.append(False)
+            closed = None
+        elif token == ")":
+            if len(unbounded) == 1:
+                raise BadPattern(pattern, "a group that ends before it starts")
+            closed = unbounded.pop()
+            unbounded[-1] = unbounded[-1] or closed
+        elif token == "|" and len(unbounded) == 1:
+            raise BadPattern(pattern, "an alternative outside of a group escapes the anchors")
+        elif token in ("*", "+") or re.fullmatch(r"\{\d+,\}", token):
+            if closed:
+                raise BadPattern(pattern, "an unbounded repetition inside a repetition")
+            unbounded[-1] = True
+            closed = None
+        else:
+            if closed and token.startswith("{"):
+                raise BadPattern(pattern, "an unbounded repetition inside a repetition")
+            closed = None

@@ -1,0 +1,278 @@
+"""A rail: the tables, schemas, rules and code lists of one folder of `policies/`.
+
+Files arrive as bytes by path below `policies/<rail>/`; the folders every rail shares come with
+them under their own names, `_common/…` and `_codes/…`. Everything is read strictly: an unknown
+member, kind, code list or check refuses the rail before it judges anything.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from controller.artifacts.tables import TABLES
+from controller.kernel import strictjson
+from controller.kernel.canonical import Digest, canonical, sha256
+from controller.kernel.errors import Refused
+from controller.kernel.findings import Severity
+from controller.policy.identifiers import Scheme, read_scheme
+from controller.policy.schema import DocumentSchema, check_schema
+
+SHARED = ("_common", "_codes")
+"""Folders that come with every rail."""
+
+Files: TypeAlias = Mapping[str, bytes]
+
+
+class BadRail(Refused):
+    """A rail's folder cannot be read."""
+
+    code = "policy.bad_rail"
+
+    def __init__(self, path: str, reason: str, *, hint: str = "") -> None:
+        super().__init__(f"{path}: {reason}", hint=hint or "see docs/rails.md")
+        self.path, self.reason = path, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: what it is called, how much it weighs, what it says and what it looks at.
+
+    `covers` names rules that say the same less well: where this one speaks about a cell, they
+    keep silent.
+    """
+
+    id: str
+    severity: Severity
+    message: str
+    hint: str
+    checks: tuple[Mapping[str, Any], ...]
+    covers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TableRule:
+    """A table as one rail declares it: its columns, in file order, and the schema of a row."""
+
+    name: str
+    columns: tuple[str, ...]
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeList:
+    """A published list of codes, with where it is from."""
+
+    id: str
+    title: str
+    source: str
+    version: str
+    codes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rail:
+    """Everything one rail demands. Two rails with one `digest` judge alike."""
+
+    name: str
+    version: int
+    title: str
+    kind: str
+    tables: Mapping[str, TableRule]
+    documents: Mapping[str, Mapping[str, Any]]
+    rules: tuple[Rule, ...]
+    participants_need: tuple[str, ...]
+    codes: Mapping[str, CodeList]
+    blocks: Mapping[str, tuple[tuple[str, str], ...]]
+    schemes: Mapping[str, Scheme]
+    digest: Digest
+
+    def rule(self, rule_id: str) -> Rule:
+        """Return a rule by id."""
+        return next(rule for rule in self.rules if rule.id == rule_id)
+
+
+def overlay(shipped: Files, repository: Files) -> dict[str, bytes]:
+    """Return the policies in force: a rail in the repository replaces the shipped one as a whole.
+
+    The shared folders cannot be overridden: they decide what every rail's words mean.
+    """
+    overridden = {path.partition("/")[0] for path in repository}
+    for folder in overridden:
+        if folder.startswith("_"):
+            raise BadRail(f"policies/{folder}", "a shared folder cannot be overridden")
+    kept = {path: data for path, data in shipped.items() if path.split("/")[0] not in overridden}
+    return {**kept, **repository}
+
+
+def read_rails(files: Files) -> dict[str, Rail]:
+    """Read every rail of a policies folder (paths below `policies/`), by name."""
+    folders: dict[str, dict[str, bytes]] = {}
+    shared: dict[str, bytes] = {}
+    for path, data in sorted(files.items()):
+        folder, _, rest = path.partition("/")
+        if folder in SHARED:
+            shared[path] = data
+        elif rest:
+            folders.setdefault(folder, {})[rest] = data
+    rails = {}
+    for folder, own in folders.items():
+        rail = read_rail({**shared, **own})
+        if rail.name != folder:
+            raise BadRail(f"{folder}/rail.json", f"names the rail {rail.name!r}")
+        rails[folder] = rail
+    return rails
+
+
+def read_rail(files: Files) -> Rail:
+    """Make a rail of its own files and the shared ones, or raise BadRail."""
+    return _Reader(files).rail()
+
+
+class _Reader:
+    """Reads one rail; a class only because every step needs the files."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = {path: data for path, data in files.items() if not _is_beside(path)}
+
+    def rail(self) -> Rail:
+        head = self._document("rail.json", "_common/schema/rail.schema.json")
+        common = self._rules("_common/rules.json")
+        own = self._rules("rules.json") if "rules.json" in self._files else []
+        name = head["rail"]
+        _judge_rules(name, own, common)
+        codes, blocks, schemes = self._codes(head.get("codes", []))
+        rail = Rail(
+            name=name,
+            version=head["version"],
+            title=head["title"],
+            kind=head["kind"],
+            tables={table: self._table(table, entry) for table, entry in head["tables"].items()},
+            documents={
+                kind: self._schema(entry["schema"]) for kind, entry in head["documents"].items()
+            },
+            rules=(*common, *own),
+            participants_need=tuple(head.get("participants_need", ())),
+            codes=codes,
+            blocks=blocks,
+            schemes=schemes,
+            digest=_digest(self._files),
+        )
+        return rail
+
+    def _json(self, path: str) -> Any:
+        try:
+            return strictjson.parse(self._files[path])
+        except KeyError:
+            raise BadRail(path, "is missing") from None
+        except strictjson.MalformedJson as error:
+            raise BadRail(path, str(error), hint=error.hint) from None
+
+    def _document(self, path: str, schema_path: str) -> Any:
+        document = self._json(path)
+        for violation in DocumentSchema(self._json(schema_path), schema_path).violations(document):
+            raise BadRail(f"{path}{violation.pointer}", violation.message)
+        return document
+
+    def _rules(self, path: str) -> list[Rule]:
+        document = self._document(path, "_common/schema/rail-rules.schema.json")
+        return [_rule(entry) for entry in document["rules"]]
+
+    def _table(self, table: str, entry: Mapping[str, Any]) -> TableRule:
+        columns = tuple(entry["columns"])
+        full = TABLES[table].columns
+        if columns != tuple(column for column in full if column in columns):
+            raise BadRail("rail.json", f"{table}: columns are {', '.join(full)}, in this order")
+        missing = set(TABLES[table].key) - set(columns)
+        if missing:
+            raise BadRail("rail.json", f"{table}: the key needs {', '.join(sorted(missing))}")
+        return TableRule(table, columns, self._schema(entry["schema"]))
+
+    def _schema(self, path: str) -> Mapping[str, Any]:
+        path = path.removeprefix("../")
+        schema = self._resolved(self._json(path), path)
+        assert isinstance(schema, dict)
+        check_schema(schema, path)
+        return schema
+
+    def _resolved(self, schema: Any, path: str) -> Any:
+        """Put the shared definitions where a schema refers to them; other files are out of reach."""
+        if isinstance(schema, list):
+            return [self._resolved(item, path) for item in schema]
+        if not isinstance(schema, dict):
+            return schema
+        reference = schema.get("$ref", "#")
+        if not isinstance(reference, str) or reference.startswith("#"):
+            return {name: self._resolved(value, path) for name, value in schema.items()}
+        target, _, name = reference.partition("#/$defs/")
+        shared = target.removeprefix("../../")
+        if shared != "_common/schema/columns.schema.json":
+            raise BadRail(path, f"a reference to {reference}", hint="refer to columns.schema.json")
+        definition = self._json(shared)["$defs"].get(name)
+        if definition is None:
+            raise BadRail(path, f"no definition {name!r} in {shared}")
+        own = {word: value for word, value in schema.items() if word != "$ref"}
+        return {**definition, **own}
+
+    def _codes(
+        self, wanted: Iterable[str]
+    ) -> tuple[
+        dict[str, CodeList], dict[str, tuple[tuple[str, str], ...]], dict[str, Scheme]
+    ]:
+        codes: dict[str, CodeList] = {}
+        for name in sorted({"iso3166-1", "iso4217", *wanted}):
+            path = f"_codes/{name}.json"
+            entry = self._document(path, "_common/schema/codes.schema.json")
+            codes[name] = CodeList(
+                entry["id"],
+                entry["title"],
+                entry["source"],
+                entry["version"],
+                frozenset(entry["codes"]),
+            )
+        cards = self._document("_codes/card-blocks.json", "_common/schema/blocks.schema.json")
+        blocks = {
+            scheme: tuple((first, last) for first, last in spans)
+            for scheme, spans in cards["blocks"].items()
+        }
+        known = self._document("_codes/schemes.json", "_common/schema/schemes.schema.json")
+        schemes = {entry["id"]: read_scheme(entry) for entry in known["schemes"]}
+        return codes, blocks, schemes
+
+
+def _is_beside(path: str) -> bool:
+    """Whether a file stands beside the rail and judges nothing: cases, mappings, prose."""
+    parts = path.split("/")
+    return "cases" in parts or "mappings" in parts or path.endswith(".md")
+
+
+def _rule(entry: Mapping[str, Any]) -> Rule:
+    checks = entry["check"]
+    return Rule(
+        id=entry["id"],
+        severity=Severity(entry["severity"]),
+        message=entry["message"],
+        hint=entry["hint"],
+        checks=tuple(checks) if isinstance(checks, list) else (checks,),
+        covers=frozenset(entry.get("covers", ())),
+    )
+
+
+def _judge_rules(name: str, own: list[Rule], common: list[Rule]) -> None:
+    ids = [rule.id for rule in (*common, *own)]
+    twice = {one for one in ids if ids.count(one) > 1}
+    if twice:
+        raise BadRail("rules.json", f"an id used twice: {', '.join(sorted(twice))}")
+    for prefix, rules in ((name, own), ("common", common)):
+        for rule in rules:
+            if not rule.id.startswith(f"{prefix}/"):
+                raise BadRail("rules.json", f"{rule.id} does not start with {prefix}/")
+            unknown = rule.covers - set(ids)
+            if unknown:
+                raise BadRail("rules.json", f"{rule.id} covers unknown {', '.join(unknown)}")
+
+
+def _digest(files: Files) -> Digest:
+    return sha256(
+        canonical({path: hashlib.sha256(data).hexdigest() for path, data in files.items()})
+    )

@@ -1,0 +1,276 @@
+"""Declarative rules about single rows, compiled to functions over the columns of a batch.
+
+The kinds are a closed set: `matches`, `never_matches`, `check`, `codes`, `required`, `scheme`,
+`span`, `blocks`, `order` and `url` look at one row alone and live here; `schema`, `text` and
+`layout` are spoken by the schemas and the CSV reader; the rest compare rows (`dataset.py`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from controller.kernel.findings import Finding
+from controller.policy.checks import check
+from controller.policy.columns import Memo
+from controller.policy.patterns import compile_pattern
+from controller.policy.rail import BadRail, Rail, Rule, TableRule
+from controller.policy.text import quoted
+from controller.policy.urls import URL_TESTS
+
+ELSEWHERE = frozenset({"schema", "text", "layout", "document"})
+"""Kinds whose findings come from a schema or from reading a file."""
+
+ACROSS = frozenset(
+    {"unique", "reference", "needed", "chain", "gap", "inside", "spans", "listed"}
+)
+"""Kinds that compare rows with rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one table and one file, turned: `columns[name][i]` stands on `lines[i]`."""
+
+    table: str
+    columns: Mapping[str, Sequence[str]]
+    lines: Sequence[int]
+    path: str
+
+
+RowCheck = Callable[[Batch], Iterator[Finding]]
+
+
+def finding(rule: Rule, path: str, line: int, column: str, about: str = "") -> Finding:
+    """Return what `rule` says about one place."""
+    message = f"{rule.message}: {about}" if about else rule.message
+    return Finding(rule.id, rule.severity, path, message, line, column, rule.hint)
+
+
+def compile_rows(rail: Rail, table: TableRule) -> list[RowCheck]:
+    """Return the row checks of a rail's rules that concern a table with these columns."""
+    compiled: list[RowCheck] = []
+    for rule in rail.rules:
+        for words in rule.checks:
+            kind = words["kind"]
+            if kind in ELSEWHERE | ACROSS or words.get("table", table.name) != table.name:
+                continue
+            maker = _MAKERS.get(kind)
+            if maker is None:
+                raise BadRail("rules.json", f"{rule.id}: unknown kind {kind!r}")
+            if _columns_of(words) <= set(table.columns):
+                compiled.extend(maker(rule, words, rail, table))
+    return compiled
+
+
+def _columns_of(words: Mapping[str, Any]) -> set[str]:
+    """Return the columns a check cannot do without."""
+    named = {words[word] for word in ("column", "from", "to") if word in words}
+    return named | set(words.get("where", {})) | set(words.get("needs", ()))
+
+
+def _judging(
+    rule: Rule, column: str, judge: Callable[[str], bool], words: Mapping[str, Any]
+) -> RowCheck:
+    """Return a check of the non-empty values of one column, on the rows `where` picks."""
+    where = _where(words)
+    memo = Memo(_per_item(judge) if words.get("items") else judge)
+    memo.good.add("")
+
+    def run(batch: Batch) -> Iterator[Finding]:
+        values = batch.columns[column]
+        if where is None:
+            offenders: Sequence[int] = memo.offenders(values)
+        else:
+            picked = where(batch)
+            subset = [values[at] for at in picked]
+            offenders = [picked[at] for at in memo.offenders(subset)] if subset else ()
+        for at in offenders:
+            yield finding(rule, batch.path, batch.lines[at], column, quoted(values[at]))
+
+    return run
+
+
+def _per_item(judge: Callable[[str], bool]) -> Callable[[str], bool]:
+    return lambda value: all(judge(item) for item in value.split("|"))
+
+
+def _where(words: Mapping[str, Any]) -> Callable[[Batch], list[int]] | None:
+    """Return what picks rows by the values of other columns (`["*"]` is any value at all)."""
+    wanted = words.get("where")
+    if not wanted:
+        return None
+    tests = [
+        (column, None if values == ["*"] else frozenset(values))
+        for column, values in sorted(wanted.items())
+    ]
+
+    def pick(batch: Batch) -> list[int]:
+        picked: Sequence[int] = range(len(batch.lines))
+        for column, values in tests:
+            cells = batch.columns[column]
+            if values is None:
+                picked = [at for at in picked if cells[at]]
+            else:
+                picked = [at for at in picked if cells[at] in values]
+        return list(picked)
+
+    return pick
+
+
+def _matches(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
+    del rail
+    match = compile_pattern(words["pattern"]).match
+    wanted = words["kind"] == "matches"
+    columns = table.columns if words.get("columns") == "*" else (words["column"],)
+    return [
+        _judging(rule, column, lambda value: (match(value) is not None) is wanted, words)
+        for column in columns
+    ]
+
+
+def _check(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
+    del rail
+    named = words.get("columns", [words.get("column")])
+    judge = check(words["name"])
+    return [_judging(rule, column, judge, words) for column in named if column in table.columns]
+
+
+def _codes(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
+    del table
+    if words["list"] not in rail.codes:
+        raise BadRail("rail.json", f"{rule.id} needs the code list {words['list']!r}")
+    codes = rail.codes[words["list"]].codes
+    start, end = words.get("slice", [None, None])
+    return [_judging(rule, words["column"], lambda value: value[start:end] in codes, words)]
+
+
+def _required(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
+    del rail, table
+    column, where = words["column"], _where(words)
+
+    def run(batch: Batch) -> Iterator[Finding]:
+        values = batch.columns[column]
+        for at in range(len(values)) if where is None else where(batch):
+            if not values[at]:
+                yield finding(rule, batch.path, batch.lines[at], column)
+
+    return [run]
+
+
+def _scheme(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
+    """Each named scheme's own pattern, or its check where `part` is `check`."""
+    del table
+    made = []
+    for name in words["schemes"]:
+        scheme = rail.schemes.get(name)
+        if scheme is None:
+            raise BadRail("rules.json", f"{rule.id}: unknown scheme {name!r}")
+        judge = scheme.matches
+        if words.get("part") == "check":
+            judge = _unless_malformed(scheme.matches, scheme.passes)
+        made.append(_judging(rule, "value", judge, {"where": {"scheme": [name]}}))
+    return made
+
+
+def _unless_malformed(
+    matches: Callable[[str], bool], passes: Callable[[str], bool]
+) -> Callable[[str], bool]:
+    return lambda value: not matches(value) or passes(value)
+
+
+def _span(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
+    """A range's end is as long as its start and not before it."""
+    del words, rail, table
+
+    def run(batch: Batch) -> Iterator[Finding]:
+        starts, ends = batch.columns["iin_start"], batch.columns["iin_end"]
+        for at, end in enumerate(ends):
+            if end and (len(end) != len(starts[at]) or end < starts[at]):
+                about = f"{quoted(starts[at])} to {quoted(end)}"
+                yield finding(rule, batch.path, batch.lines[at], "iin_end", about)
+
+    return [run]
+
+
+def _blocks(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
+    """A range starts inside one of the number blocks its card scheme was given."""
+    del words, table
+    blocks = {
+        scheme: tuple((first.ljust(12, "0"), last.ljust(12, "9")) for first, last in spans)
+        for scheme, spans in rail.blocks.items()
+    }
+
+    def fits(pair: tuple[str, str]) -> bool:
+        start = pair[0].ljust(12, "0")
+        return any(first <= start <= last for first, last in blocks[pair[1]])
+
+    def run(batch: Batch) -> Iterator[Finding]:
+        schemes = batch.columns["scheme"]
+        judged: dict[tuple[str, str], bool] = {}
+        for at, pair in enumerate(zip(batch.columns["iin_start"], schemes, strict=True)):
+            if pair[1] in blocks:
+                key = (pair[0][:6], pair[1])
+                good = judged.get(key)
+                if good is None:
+                    good = judged[key] = fits(key)
+                if not good:
+                    about = f"{quoted(pair[0])} is not a block of {quoted(pair[1])}"
+                    yield finding(rule, batch.path, batch.lines[at], "iin_start", about)
+
+    return [run]
+
+
+def _order(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
+    """One instant is before another; where one is absent there is nothing to compare."""
+    del rail, table
+    first, second, may_touch = words["from"], words["to"], words.get("or_equal", False)
+    known = check("calendar")
+
+    def run(batch: Batch) -> Iterator[Finding]:
+        starts, ends = batch.columns[first], batch.columns[second]
+        if not any(starts) or not any(ends):
+            return
+        # Instants of one form and one zone sort as text.
+        for at, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            if start and end and (start > end or (start == end and not may_touch)):
+                if known(start) and known(end):
+                    yield finding(rule, batch.path, batch.lines[at], second, f"{start} and {end}")
+
+    return [run]
+
+
+def _url(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
+    del rail
+    test = URL_TESTS[words["test"]]
+    memo: dict[tuple[str, str], str] = {}
+    assert "protocol" in table.columns
+
+    def run(batch: Batch) -> Iterator[Finding]:
+        pairs = zip(batch.columns["protocol"], batch.columns["address"], strict=True)
+        for at, pair in enumerate(pairs):
+            if not pair[1]:
+                continue
+            verdict = memo.get(pair)
+            if verdict is None:
+                if len(memo) > 200_000:
+                    memo.clear()
+                verdict = memo[pair] = test(*pair)
+            if verdict:
+                yield finding(rule, batch.path, batch.lines[at], "address", verdict)
+
+    return [run]
+
+
+_Maker = Callable[[Rule, Mapping[str, Any], Rail, TableRule], list[RowCheck]]
+
+_MAKERS: Mapping[str, _Maker] = {
+    "blocks": _blocks,
+    "check": _check,
+    "codes": _codes,
+    "matches": _matches,
+    "never_matches": _matches,
+    "order": _order,
+    "required": _required,
+    "scheme": _scheme,
+    "span": _span,
+    "url": _url,
+}

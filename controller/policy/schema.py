@@ -1,0 +1,154 @@
+"""The one door to jsonschema and jsonschema-rs: offline, linear patterns, exact places.
+
+Rows go through jsonschema-rs, one call per shard. Documents go through jsonschema, whose words
+about a violation are better. Neither may fetch a reference: a schema that leads outside of itself
+is refused when its rail is read. The unknown keyword `rule` names the rule a violation belongs to.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema
+import jsonschema_rs
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+from referencing import Registry
+
+from controller.kernel.errors import Refused
+from controller.kernel.strictjson import escape
+from controller.policy.patterns import compile_pattern
+
+Schema = Mapping[str, Any]
+"""A JSON Schema 2020-12 as parsed JSON."""
+
+
+class BadSchema(Refused):
+    """A rail's schema cannot be used."""
+
+    code = "policy.bad_schema"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}", hint="see docs/rails.md for what a schema may hold")
+        self.name, self.reason = name, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One place that breaks a schema: an RFC 6901 pointer, why, and the rule it is named after."""
+
+    pointer: str
+    message: str
+    keyword: str
+    rule: str
+
+
+class RowSchema:
+    """A table's schema, compiled for many rows."""
+
+    def __init__(self, schema: Schema, name: str) -> None:
+        """Compile with the linear engine, or raise BadSchema."""
+        try:
+            self._validator = jsonschema_rs.validator_for(
+                dict(schema), pattern_options=jsonschema_rs.RegexOptions(), offline=True
+            )
+        except (ValueError, TypeError) as error:
+            raise BadSchema(name, str(error).splitlines()[0]) from None
+        self._schema = schema
+
+    def accepts(self, row: Mapping[str, str]) -> bool:
+        """Whether one row has no violation."""
+        return self._validator.is_valid(row)
+
+    def accepts_all(self, rows: Sequence[Mapping[str, str]]) -> bool:
+        """Whether no row has a violation."""
+        return all(map(self._validator.is_valid, rows))
+
+    def violations(self, row: Mapping[str, str]) -> Iterator[Violation]:
+        """Yield what is wrong with one row."""
+        for error in self._validator.iter_errors(row):
+            path = list(error.schema_path)
+            yield Violation(
+                _pointer(error.instance_path), error.message, str(path[-1]), rule_at(self._schema, path)
+            )
+
+
+class DocumentSchema:
+    """A document's schema."""
+
+    def __init__(self, schema: Schema, name: str) -> None:
+        """Check the schema itself and prepare it, or raise BadSchema."""
+        check_schema(schema, name)
+        self._validator: Validator = _Validator(dict(schema), registry=Registry())
+        self._schema = schema
+
+    def violations(self, document: Any) -> list[Violation]:
+        """Return what is wrong, in the order of the pointers."""
+        found = [
+            Violation(
+                _pointer(error.absolute_path),
+                error.message,
+                str(error.validator),
+                rule_at(self._schema, list(error.absolute_schema_path)),
+            )
+            for error in self._validator.iter_errors(document)
+        ]
+        return sorted(found, key=lambda one: (one.pointer, one.keyword, one.message))
+
+
+def check_schema(schema: Schema, name: str) -> None:
+    """Refuse what is not JSON Schema 2020-12, leads outside or holds a pattern off the profile."""
+    try:
+        jsonschema.Draft202012Validator.check_schema(dict(schema))
+    except jsonschema.SchemaError as error:
+        raise BadSchema(name, error.message) from None
+    for keyword, value in keywords(schema):
+        if keyword == "$ref" and not str(value).startswith("#"):
+            raise BadSchema(name, f"a reference that leads outside: {value}")
+        if keyword == "pattern" and isinstance(value, str):
+            compile_pattern(value)
+    try:
+        jsonschema_rs.validator_for(
+            dict(schema), pattern_options=jsonschema_rs.RegexOptions(), offline=True
+        )
+    except (ValueError, TypeError) as error:
+        raise BadSchema(name, str(error).splitlines()[0]) from None
+
+
+def keywords(schema: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every member of every object in a schema."""
+    if isinstance(schema, Mapping):
+        for name, value in schema.items():
+            yield name, value
+            yield from keywords(value)
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from keywords(item)
+
+
+def rule_at(schema: Any, path: Sequence[str | int]) -> str:
+    """Return the innermost `rule` on the way to a keyword, or the empty text."""
+    rule = ""
+    for part in path:
+        if isinstance(schema, Mapping):
+            named = schema.get("rule")
+            rule = named if isinstance(named, str) else rule
+        try:
+            schema = schema[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    return rule
+
+
+def _pointer(path: Any) -> str:
+    return "".join("/" + escape(str(part)) for part in path)
+
+
+def _pattern(
+    _validator: Any, pattern: str, instance: Any, _schema: Any
+) -> Iterator[jsonschema.ValidationError]:
+    if isinstance(instance, str) and not compile_pattern(pattern).search(instance):
+        yield jsonschema.ValidationError(f"does not match {pattern}")
+
+
+_Validator = extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
