@@ -78,7 +78,7 @@ check-lint:
 check-types:
 	@echo "check: types"; $(BIN)/mypy
 check-imports:
-	@echo "check: import contracts"; $(BIN)/lint-imports
+	@echo "check: import contracts"; $(BIN)/lint-imports --no-logo
 check-sql:
 	@echo "check: migrations"; $(BIN)/squawk $(wildcard controller/stores/migrations/*.sql)
 
