@@ -1,0 +1,151 @@
+"""How a trail can be broken: one class for each, all of them naming the first link that fails."""
+
+from typing import ClassVar
+
+from controller.kernel.errors import Corrupt, Untrusted
+from controller.kernel.objects import Oid
+
+
+class BrokenTrail(Untrusted):
+    """A link of the audit branch does not hold."""
+
+    code = "audit.broken"
+    reason: ClassVar[str] = "the link does not hold"
+
+    def __init__(self, controller: str, *, commit: Oid | None, seq: int, detail: str = "") -> None:
+        place = f"commit {commit.hex()}" if commit is not None else "the branch"
+        told = f"{self.reason}: {detail}" if detail else self.reason
+        super().__init__(
+            f"audit trail of {controller}, link {seq}, {place}: {told}",
+            hint="everything before this link is proven, nothing from it on",
+        )
+        self.controller, self.commit, self.seq, self.detail = controller, commit, seq, detail
+
+
+class TrailMissing(BrokenTrail):
+    """There is no branch: nothing is proven, which is not the same as nothing happened."""
+
+    code = "audit.no_branch"
+    reason = "there is no audit branch"
+
+
+class LinkMalformed(BrokenTrail):
+    """The commit is not made the way audit commits are made."""
+
+    code = "audit.link_malformed"
+    reason = "not an audit commit"
+
+
+class LinkSignature(BrokenTrail):
+    """No audit key of the root in force signed the commit."""
+
+    code = "audit.link_signature"
+    reason = "not signed by an audit key of the root in force"
+
+
+class LinkParents(BrokenTrail):
+    """The commit does not stand on the one before, and on nothing else."""
+
+    code = "audit.link_parents"
+    reason = "it does not have exactly the commit before as its parent"
+
+
+class LinkForeign(BrokenTrail):
+    """The record is another controller's."""
+
+    code = "audit.link_foreign"
+    reason = "the record is of another controller"
+
+
+class LinkOrder(BrokenTrail):
+    """A record is missing, stands twice, or stands in the wrong place."""
+
+    code = "audit.link_order"
+    reason = "the records are not numbered one after the other"
+
+
+class LinkDigest(BrokenTrail):
+    """The record does not name the digest of the record before."""
+
+    code = "audit.link_digest"
+    reason = "the record does not name the digest of the record before"
+
+
+class LinkTrailers(BrokenTrail):
+    """The trailers say something else than the record."""
+
+    code = "audit.link_trailers"
+    reason = "the trailers differ from the record"
+
+
+class LinkSource(BrokenTrail):
+    """The source commit, or its release, is not in the repository."""
+
+    code = "audit.link_source"
+    reason = "the source commit does not hold the release"
+
+
+class LinkRelease(BrokenTrail):
+    """The source commit's release is not the one the record names."""
+
+    code = "audit.link_release"
+    reason = "the source commit holds another release"
+
+
+class TrailTruncated(BrokenTrail):
+    """The database knows of a published record that the branch does not hold."""
+
+    code = "audit.truncated"
+    reason = "the branch ends before a record that was published"
+
+
+class RowMissing(Corrupt):
+    """A record of the branch is not in the journal."""
+
+    code = "audit.row_missing"
+
+    def __init__(self, controller: str, *, seq: int) -> None:
+        super().__init__(
+            f"record {seq} of {controller} is in the audit branch, not in the database",
+            hint="the database is older than the branch, or a row was removed",
+        )
+        self.controller, self.seq = controller, seq
+
+
+class RowDiffers(Corrupt):
+    """A record of the journal is not the branch's."""
+
+    code = "audit.row_differs"
+
+    def __init__(self, controller: str, *, seq: int, detail: str) -> None:
+        super().__init__(
+            f"record {seq} of {controller} in the database is not the branch's: {detail}",
+            hint="the branch is signed, the row is not: somebody changed the row",
+        )
+        self.controller, self.seq, self.detail = controller, seq, detail
+
+
+class RowExtra(Corrupt):
+    """The journal holds a record that nobody owes to the branch."""
+
+    code = "audit.row_extra"
+
+    def __init__(self, controller: str, *, seq: int) -> None:
+        super().__init__(
+            f"record {seq} of {controller} is in the database alone and waits for no commit",
+            hint="a row was added behind the controller's back",
+        )
+        self.controller, self.seq = controller, seq
+
+
+class TableDiffers(Corrupt):
+    """A table's rows are not what the last record says was applied."""
+
+    code = "audit.table_differs"
+
+    def __init__(self, table: str, *, recorded: str, found: str) -> None:
+        super().__init__(
+            f"table {table} has the digest {found}, the last record says {recorded}",
+            hint="rows were changed outside the controller: `countersign drift`",
+        )
+        self.table, self.recorded, self.found = table, recorded, found
