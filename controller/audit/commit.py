@@ -1,0 +1,81 @@
+"""A journal record as a git commit: the same record always gives the same bytes.
+
+Orphan branch `audit/<controller>`, one commit per record, the empty tree. The message is a line
+for people, the record itself, and trailers for tools; both times are the record's `applied_at`.
+"""
+
+from datetime import datetime
+
+from controller.audit.record import AuditRecord, MalformedRecord
+from controller.kernel.objects import Oid
+from controller.stores.control.model import RevisionKind
+
+EMPTY_TREE = Oid(bytes.fromhex("4b825dc642cb6eb9a060e54bf8d69288fbee4904"))
+
+_SUBJECTS = {
+    RevisionKind.BASELINE: "Start {environment} at release {serial}",
+    RevisionKind.FORWARD: "Apply release {serial} to {environment}",
+    RevisionKind.ROLLBACK: "Roll {environment} back to release {serial}",
+    RevisionKind.REPOLICY: "Judge release {serial} of {environment} by other rules",
+}
+
+
+def reference(controller: str) -> str:
+    """Return the full name of the branch that holds a controller's trail."""
+    return f"refs/heads/audit/{controller}"
+
+
+def identity(controller: str, applied_at: datetime) -> str:
+    """Return who and when, as a commit's author and committer lines say it."""
+    seconds = int(applied_at.timestamp())
+    return f"{controller} <{controller}@audit.countersign.invalid> {seconds} +0000"
+
+
+def trailers(record: AuditRecord) -> tuple[tuple[str, str], ...]:
+    """Return what tools may read without reading the record."""
+    return (
+        ("Audit-Seq", str(record.seq)),
+        ("Audit-Prev", f"sha256:{record.prev}"),
+        ("Source-Commit", f"sha1:{record.commit.hex()}"),
+        ("Release", f"sha256:{record.release_sha256}"),
+        ("Serial", str(record.serial)),
+        ("Result", record.result),
+    )
+
+
+def message(record: AuditRecord) -> bytes:
+    """Return the commit message: subject, record, trailers."""
+    subject = _SUBJECTS[record.kind].format(environment=record.environment, serial=record.serial)
+    lines = "\n".join(f"{name}: {value}" for name, value in trailers(record))
+    return b"%s\n\n%s\n\n%s\n" % (subject.encode(), record.to_bytes(), lines.encode())
+
+
+def content(record: AuditRecord, parent: Oid | None) -> bytes:
+    """Return the commit object's bytes without a signature: what is signed."""
+    who = identity(record.controller, record.applied_at)
+    header = [f"tree {EMPTY_TREE.hex()}"]
+    if parent is not None:
+        header.append(f"parent {parent.hex()}")
+    header += [f"author {who}", f"committer {who}"]
+    return "\n".join(header).encode() + b"\n\n" + message(record)
+
+
+def record_in(commit_message: bytes) -> bytes:
+    """Return the record's bytes out of a message; whether they may be believed is not said."""
+    parts = commit_message.split(b"\n\n")
+    if len(parts) != 3:
+        raise MalformedRecord("the message is not subject, record and trailers")
+    return parts[1]
+
+
+def trailers_in(commit_message: bytes) -> tuple[tuple[str, str], ...]:
+    """Return the trailers that stand in a message; raise `MalformedRecord` for other lines."""
+    record_in(commit_message)
+    lines = commit_message.split(b"\n\n")[2].decode("utf-8", "replace").removesuffix("\n")
+    pairs = []
+    for line in lines.split("\n"):
+        name, colon, value = line.partition(": ")
+        if not colon:
+            raise MalformedRecord(f"{line[:80]!r} is not a trailer")
+        pairs.append((name, value))
+    return tuple(pairs)

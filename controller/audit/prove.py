@@ -1,0 +1,234 @@
+"""Prove what happened: from git alone, and then that the database says the same.
+
+From git alone: every commit of the branch, the oldest first, is signed by a key that the root in
+force lists for this controller, continues the commit before it, and names a release that stands in
+the source commit. The first link that does not hold is named; nothing behind it is looked at.
+
+Git alone cannot know about commits that were cut off the end: the journal does.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from controller.adapters.postgres import Connection, dict_row
+from controller.artifacts import layout, walk
+from controller.audit import journal, trail
+from controller.audit.commit import content, record_in, reference, trailers, trailers_in
+from controller.audit.journal import QUERIES, JournalRow, Link
+from controller.audit.record import GENESIS, AuditRecord, MalformedRecord
+from controller.kernel.canonical import Digest, sha256
+from controller.kernel.errors import ControllerError, Unavailable
+from controller.kernel.objects import Objects, Oid
+from controller.trust.commit import ParsedCommit, parse_commit, verify_commit
+from controller.trust.keys import KeyId, PublicKey
+
+RELEASE_BYTES_MAX = 4 << 20
+
+
+class Trail(Objects, Protocol):
+    """A repository with an audit branch, read only."""
+
+    def resolve(self, reference: str) -> Oid | None: ...
+
+    def raw_commit(self, oid: Oid) -> bytes: ...
+
+    def tree_of(self, commit: Oid) -> Oid: ...
+
+    def first_parents(self, tip: Oid, until: Oid | None) -> Iterator[Oid]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenLink:
+    """A commit of the trail that holds: its record's number and digest, and whose key signed."""
+
+    seq: int
+    commit: Oid
+    sha256: Digest
+    signer: KeyId
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A whole trail, proven from git alone. Only `verify_git` makes one."""
+
+    controller: str
+    links: tuple[ProvenLink, ...]
+    last: AuditRecord
+
+    @property
+    def tip(self) -> Oid:
+        """The commit that the branch ends with."""
+        return self.links[-1].commit
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseProof:
+    """The database says what the branch says; `lag` records still wait for their commit."""
+
+    rows: int
+    lag: int
+    tables: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    repository: Trail
+    source: Trail
+    keys: Sequence[PublicKey]
+    controller: str
+    now: datetime
+
+
+def verify_git(
+    repository: Trail,
+    keys: Sequence[PublicKey],
+    controller: str,
+    *,
+    now: datetime,
+    source: Trail | None = None,
+) -> Proof:
+    """Prove a controller's trail from git alone; raise the `BrokenTrail` of its first bad link.
+
+    `keys` are the audit keys that the root in force lists for `controller`: they are judged at
+    `now`, never at a commit's date. `source` is where the source commits are, if elsewhere.
+    """
+    walk_facts = _Walk(repository, source or repository, keys, controller, now)
+    tip = repository.resolve(reference(controller))
+    if tip is None:
+        raise trail.TrailMissing(controller, commit=None, seq=1, detail=reference(controller))
+    links: list[ProvenLink] = []
+    record = None
+    for commit in reversed(list(repository.first_parents(tip, None))):
+        record, link = _prove(walk_facts, commit, links[-1] if links else None)
+        links.append(link)
+    assert record is not None, "a branch has a commit"
+    return Proof(controller, tuple(links), record)
+
+
+def _prove(facts: _Walk, commit: Oid, last: ProvenLink | None) -> tuple[AuditRecord, ProvenLink]:
+    seq = last.seq + 1 if last else 1
+    here = _Here(facts.controller, commit, seq)
+    raw = facts.repository.raw_commit(commit)
+    with here.blaming(trail.LinkSignature):
+        signer = verify_commit(raw, facts.keys, facts.now)
+    with here.blaming(trail.LinkMalformed):
+        parsed = parse_commit(raw)
+    if tuple(parsed.parents) != ((last.commit,) if last else ()):
+        raise here.broken(trail.LinkParents, " ".join(one.hex() for one in parsed.parents))
+    with here.blaming(trail.LinkMalformed):
+        data = record_in(parsed.message)
+        record = AuditRecord.parse(data)
+    _check_place(here, record, last)
+    _check_form(here, record, parsed)
+    _check_source(here, record, facts.source)
+    return record, ProvenLink(seq, commit, sha256(data), signer)
+
+
+def _check_place(here: "_Here", record: AuditRecord, last: ProvenLink | None) -> None:
+    if record.controller != here.controller:
+        raise here.broken(trail.LinkForeign, record.controller)
+    if record.seq != here.seq:
+        raise here.broken(trail.LinkOrder, f"it is record {record.seq}")
+    if record.prev != (last.sha256 if last else GENESIS):
+        raise here.broken(trail.LinkDigest, record.prev)
+
+
+def _check_form(here: "_Here", record: AuditRecord, parsed: ParsedCommit) -> None:
+    with here.blaming(trail.LinkTrailers):
+        stated = trailers_in(parsed.message)
+    if stated != trailers(record):
+        names = [name for name, _ in set(stated) ^ set(trailers(record))]
+        raise here.broken(trail.LinkTrailers, min(names, default="their order"))
+    if parsed.signed_payload != content(record, parsed.parents[0] if parsed.parents else None):
+        raise here.broken(trail.LinkMalformed, "tree, identity, time or subject")
+
+
+def _check_source(here: "_Here", record: AuditRecord, source: Trail) -> None:
+    path = layout.release_path(record.environment)
+    with here.blaming(trail.LinkSource):
+        entry = walk.find(source, source.tree_of(record.commit), path)
+        if entry is None or entry.is_tree:
+            raise here.broken(trail.LinkSource, f"no {path} in {record.commit.hex()}")
+        found = sha256(walk.read_blob(source, entry.oid, path, RELEASE_BYTES_MAX))
+    if found != record.release_sha256:
+        raise here.broken(trail.LinkRelease, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """The link that is being proven, for whoever has to say that it does not hold."""
+
+    controller: str
+    commit: Oid
+    seq: int
+
+    def broken(self, kind: type[trail.BrokenTrail], detail: str) -> trail.BrokenTrail:
+        return kind(self.controller, commit=self.commit, seq=self.seq, detail=detail)
+
+    @contextmanager
+    def blaming(self, kind: type[trail.BrokenTrail]) -> Iterator[None]:
+        """Say which link a refusal is about; what may succeed later stays what it is."""
+        try:
+            yield
+        except (trail.BrokenTrail, Unavailable):
+            raise
+        except ControllerError as error:
+            raise self.broken(kind, str(error)) from error
+
+
+def verify_database(
+    connection: Connection[Any],
+    proof: Proof,
+    *,
+    table_digests: Callable[[], Mapping[str, str]] | None = None,
+) -> DatabaseProof:
+    """Prove that the journal holds the proven trail; return how far publication lags behind.
+
+    Raises `RowMissing`, `RowDiffers`, `RowExtra`, `JournalBroken` or `TrailTruncated` for the first
+    record that disagrees. `table_digests` re-computes the stores' content digests by table; they
+    are compared with what the journal's last record says, raising `TableDiffers`.
+    """
+    last, newest, rows = Link(0, GENESIS), proof.last, 0
+    for found in journal.rows(connection, proof.controller):
+        if last.seq < len(proof.links):
+            _compare(proof, proof.links[last.seq], found)
+        last = journal.follow(proof.controller, last, found)
+        newest, rows = AuditRecord.parse(found.data), rows + 1
+    if last.seq < len(proof.links):
+        raise trail.RowMissing(proof.controller, seq=last.seq + 1)
+    _check_tail(connection, proof)
+    tables = 0 if table_digests is None else _compare_tables(newest, table_digests())
+    return DatabaseProof(rows, lag=last.seq - len(proof.links), tables=tables)
+
+
+def _compare(proof: Proof, link: ProvenLink, found: JournalRow) -> None:
+    if found.seq != link.seq:
+        raise trail.RowMissing(proof.controller, seq=link.seq)
+    digest = sha256(found.data)
+    if digest != link.sha256:
+        detail = f"its digest is {digest}, commit {link.commit.hex()} holds {link.sha256}"
+        raise trail.RowDiffers(proof.controller, seq=link.seq, detail=detail)
+
+
+def _check_tail(connection: Connection[Any], proof: Proof) -> None:
+    facts = {"controller": proof.controller, "tip": len(proof.links)}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cut = cursor.execute(QUERIES["first_published_beyond"].encode(), facts).fetchone()
+        extra = cursor.execute(QUERIES["first_unowed_beyond"].encode(), facts).fetchone()
+    if cut is not None and cut["seq"] is not None:
+        raise trail.TrailTruncated(proof.controller, commit=None, seq=cut["seq"])
+    if extra is not None and extra["seq"] is not None:
+        raise trail.RowExtra(proof.controller, seq=extra["seq"])
+
+
+def _compare_tables(newest: AuditRecord, found: Mapping[str, str]) -> int:
+    for table in sorted(newest.tables.keys() | found.keys()):
+        recorded = newest.tables.get(table, "nothing")
+        if found.get(table, "nothing") != recorded:
+            raise trail.TableDiffers(
+                table, recorded=recorded, found=found.get(table, "nothing")
+            )
+    return len(newest.tables)

@@ -1,0 +1,153 @@
+"""Journal records become signed commits: in order, exactly once each, whatever dies in between.
+
+The branch is derived from the journal. Every step first looks at what the tip already holds, so a
+crash after any effect (the object is written, the branch has moved, the row is marked) is finished
+by the next call, and never repeated.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from controller.adapters.postgres import Connection, dict_row, transaction
+from controller.audit import journal
+from controller.audit.commit import content, record_in, reference
+from controller.audit.journal import QUERIES, JournalBroken, Link
+from controller.audit.record import GENESIS, AuditRecord, MalformedRecord
+from controller.kernel.canonical import sha256
+from controller.kernel.errors import Corrupt
+from controller.kernel.objects import Oid
+from controller.stores.control import outbox
+from controller.stores.control.model import OutboxKind, OutboxRow
+from controller.trust.commit import parse_commit
+from controller.trust.sign import Signer, sign_commit
+
+BATCH_MAX = 1_000
+
+
+class Branches(Protocol):
+    """The repository that holds the trail; every write is on disk when the call returns."""
+
+    def resolve(self, reference: str) -> Oid | None: ...
+
+    def raw_commit(self, oid: Oid) -> bytes: ...
+
+    def empty_tree(self) -> Oid: ...
+
+    def write_commit(self, raw_content: bytes, armored: str | None) -> Oid: ...
+
+    def move(self, reference: str, old: Oid | None, new: Oid) -> None:
+        """Compare and set; raise an `Unavailable` when the reference is not at `old`."""
+        ...
+
+
+class AuditForked(Corrupt):
+    """The branch holds something that the journal did not put there."""
+
+    code = "audit.forked"
+
+    def __init__(self, controller: str, *, tip: Oid, reason: str) -> None:
+        super().__init__(
+            f"{reference(controller)} at {tip.hex()}: {reason}",
+            hint="somebody else writes this branch, or the database is older than it; "
+            "nothing is published until an operator has looked: `countersign audit verify`",
+        )
+        self.controller, self.tip, self.reason = controller, tip, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What one call did: the commits it wrote, and how many records still wait."""
+
+    commits: tuple[Oid, ...]
+    waiting: int
+
+
+def publish(
+    connection: Connection[Any],
+    repository: Branches,
+    signer: Signer,
+    controller: str,
+    *,
+    limit: int = BATCH_MAX,
+) -> Published:
+    """Publish up to `limit` owed records, each in a transaction of its own.
+
+    Raises `AuditForked` when the branch is not the journal's, and `Unavailable` when somebody
+    moved it meanwhile. The caller is not inside a transaction.
+    """
+    commits: list[Oid] = []
+    for _ in range(limit):
+        with transaction(connection):
+            row = owed(connection, controller)
+            if row is None:
+                break
+            commits += settle(connection, repository, signer, row)
+    with transaction(connection):
+        waiting = outbox.queued(connection, OutboxKind.AUDIT_COMMIT)
+    return Published(tuple(commits), waiting)
+
+
+def owed(connection: Connection[Any], controller: str) -> OutboxRow | None:
+    """Lock the oldest record that waits for its commit."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(
+            QUERIES["lock_owed"].encode(), {"controller": controller}
+        ).fetchone()
+    return None if found is None else OutboxRow(**found)
+
+
+def settle(
+    connection: Connection[Any], repository: Branches, signer: Signer, row: OutboxRow
+) -> list[Oid]:
+    """Make sure that the branch holds the row's record, then mark the row; return new commits."""
+    assert row.controller is not None, "an audit commit is about a journal record"
+    assert row.journal_seq is not None, "an audit commit is about a journal record"
+    commits = _bring_up_to(connection, repository, signer, row.controller, row.journal_seq)
+    outbox.finish(connection, row)
+    return commits
+
+
+def _bring_up_to(
+    connection: Connection[Any], repository: Branches, signer: Signer, controller: str, seq: int
+) -> list[Oid]:
+    tip = repository.resolve(reference(controller))
+    last = Link(0, GENESIS) if tip is None else _link_at(connection, repository, controller, tip)
+    commits: list[Oid] = []
+    # Usually one round. More when the branch was restored from an older copy: what it lost is
+    # written again, byte for byte.
+    for number in range(last.seq + 1, seq + 1):
+        found = journal.row(connection, controller, number)
+        if found is None:
+            raise JournalBroken(controller, seq=number, reason="the record is missing")
+        last = journal.follow(controller, last, found)
+        tip = _write(repository, signer, AuditRecord.parse(found.data), tip)
+        commits.append(tip)
+    return commits
+
+
+def _link_at(
+    connection: Connection[Any], repository: Branches, controller: str, tip: Oid
+) -> Link:
+    """Return the link that the branch ends with; it must be one of the journal's."""
+    try:
+        data = record_in(parse_commit(repository.raw_commit(tip)).message)
+        record = AuditRecord.parse(data)
+    except MalformedRecord as error:
+        raise AuditForked(controller, tip=tip, reason=str(error)) from error
+    found = journal.row(connection, controller, record.seq)
+    if found is None:
+        reason = f"it holds record {record.seq}, the journal does not"
+        raise AuditForked(controller, tip=tip, reason=reason)
+    if found.data != data:
+        reason = f"its record {record.seq} is not the journal's"
+        raise AuditForked(controller, tip=tip, reason=reason)
+    return Link(record.seq, sha256(data))
+
+
+def _write(repository: Branches, signer: Signer, record: AuditRecord, parent: Oid | None) -> Oid:
+    if parent is None:
+        repository.empty_tree()
+    unsigned = content(record, parent)
+    commit = repository.write_commit(unsigned, sign_commit(unsigned, signer))
+    repository.move(reference(record.controller), parent, commit)
+    return commit
