@@ -1,0 +1,311 @@
+"""The only door to psycopg: opening connections, transactions, and what failures mean.
+
+Everything the database can refuse becomes one of our errors by its SQLSTATE; nobody reads a
+message to decide. Rules of ours are raised inside the database with a SQLSTATE `CSxxx`; whoever
+owns such a rule says here, with `register`, which refusal it becomes. What is left over (a syntax
+error, a bad cast) is a mistake in this program and passes through as psycopg raised it.
+
+A password never reaches an error: connection strings are taken apart before anything is said.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg import Connection, Cursor, Error, IsolationLevel, Notify, OperationalError, errors, sql
+from psycopg import ProgrammingError as _ProgrammingError
+from psycopg import connect as _connect
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import PGconn, Ping, TransactionStatus
+from psycopg.rows import TupleRow, class_row, dict_row, scalar_row, tuple_row
+from psycopg.types.json import Jsonb
+
+from controller.kernel.errors import ControllerError, Corrupt, DeadlinePassed, Refused, Unavailable
+
+__all__ = [
+    "BadDatabaseUrl",
+    "Connection",
+    "Cursor",
+    "DatabaseBusy",
+    "DatabaseCorrupt",
+    "DatabaseFull",
+    "DatabaseMessage",
+    "DatabaseUnavailable",
+    "IntegrityRefused",
+    "IsolationLevel",
+    "Jsonb",
+    "Limits",
+    "LoginRefused",
+    "Notify",
+    "PermissionRefused",
+    "RuleRefused",
+    "StatementTimedOut",
+    "TupleRow",
+    "class_row",
+    "connect",
+    "dict_row",
+    "errors",
+    "explain",
+    "is_idle",
+    "register",
+    "scalar_row",
+    "sql",
+    "transaction",
+    "translated",
+    "tuple_row",
+    "with_database",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseMessage:
+    """What the database said, field by field, as it said it."""
+
+    sqlstate: str
+    primary: str
+    detail: str
+    constraint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a connection waits; 0 means without limit."""
+
+    connect_seconds: int = 10
+    lock_ms: int = 10_000
+    statement_ms: int = 0
+    idle_in_transaction_ms: int = 600_000
+
+
+class _Said(ControllerError):
+    def __init__(self, message: DatabaseMessage, *, hint: str = "") -> None:
+        super().__init__(message.primary or f"SQLSTATE {message.sqlstate}", hint=hint)
+        self.sqlstate, self.detail, self.constraint = (
+            message.sqlstate,
+            message.detail,
+            message.constraint,
+        )
+
+
+class DatabaseUnavailable(_Said, Unavailable):
+    """The database cannot be reached, or went away in the middle; nothing was committed by us."""
+
+    code = "database.unavailable"
+
+
+class DatabaseBusy(_Said, Unavailable):
+    """A lock, a deadlock or a serialization failure was in the way; trying again is right."""
+
+    code = "database.busy"
+
+
+class DatabaseFull(_Said, Unavailable):
+    """The database has no disk space left."""
+
+    code = "database.full"
+
+
+class StatementTimedOut(_Said, DeadlinePassed):
+    """A statement took longer than `statement_timeout` allows, or was cancelled."""
+
+    code = "database.statement_timed_out"
+
+
+class DatabaseCorrupt(_Said, Corrupt):
+    """The database found its own files damaged, or itself in a state that cannot be."""
+
+    code = "database.corrupt"
+
+
+class LoginRefused(_Said, Refused):
+    """The server answers, but refuses this role, password or database name."""
+
+    code = "database.login_refused"
+
+
+class PermissionRefused(_Said, Refused):
+    """The role we connect as may not do this."""
+
+    code = "database.permission_refused"
+
+
+class IntegrityRefused(_Said, Refused):
+    """A constraint of the schema refused a row; `constraint` names it."""
+
+    code = "database.integrity_refused"
+
+
+class RuleRefused(_Said, Refused):
+    """A rule of ours inside the database refused, and nobody registered a better name for it."""
+
+    code = "database.rule_refused"
+
+
+class BadDatabaseUrl(Refused):
+    """The database URL cannot be read. It is never repeated: it may hold a password."""
+
+    code = "database.bad_url"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the database URL cannot be read: {why}",
+            hint="postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with @ : / in a password "
+            "written as %40 %3A %2F",
+        )
+
+
+_LIMITS: Final = Limits()
+_Maker = Callable[[DatabaseMessage], ControllerError]
+
+_FULL_HINT: Final = "free disk space where the database keeps its data, then run this again"
+_CORRUPT_HINT: Final = "stop writing, keep a copy of the data directory, and look at the server log"
+
+# Whole SQLSTATEs are looked up first, then their class (the first two characters).
+_MEANINGS: dict[str, _Maker] = {
+    "08": DatabaseUnavailable,
+    "23": IntegrityRefused,
+    "25006": DatabaseUnavailable,  # a standby: the writer moved, a new connection will find it
+    "25P03": DatabaseUnavailable,
+    "28": LoginRefused,
+    "3D000": LoginRefused,
+    "40": DatabaseBusy,
+    "42501": PermissionRefused,
+    "53": DatabaseUnavailable,
+    "53100": lambda message: DatabaseFull(message, hint=_FULL_HINT),
+    "55P03": DatabaseBusy,
+    "57": DatabaseUnavailable,
+    "57014": StatementTimedOut,
+    "58": DatabaseUnavailable,
+    "CS": RuleRefused,
+    "XX": lambda message: DatabaseCorrupt(message, hint=_CORRUPT_HINT),
+}
+
+
+def register(sqlstate: str, refusal: _Maker) -> None:
+    """Say which refusal a SQLSTATE of ours becomes; each has exactly one meaning."""
+    assert sqlstate.startswith("CS"), "only SQLSTATEs of ours are given away"
+    assert len(sqlstate) == 5, "a SQLSTATE has five characters"
+    assert sqlstate not in _MEANINGS, f"{sqlstate} means something already"
+    _MEANINGS[sqlstate] = refusal
+
+
+def explain(error: Error) -> ControllerError | None:
+    """Return the error of ours that `error` means, or None for a mistake in this program."""
+    diagnosis = error.diag
+    message = DatabaseMessage(
+        sqlstate=error.sqlstate or "",
+        primary=diagnosis.message_primary or "",
+        detail=diagnosis.message_detail or "",
+        constraint=diagnosis.constraint_name or "",
+    )
+    if error.sqlstate is None:
+        # Without a SQLSTATE it was the client that noticed: the connection is gone.
+        lost = DatabaseMessage("", "the connection to the database was lost", "", "")
+        return DatabaseUnavailable(lost) if isinstance(error, OperationalError) else None
+    maker = _MEANINGS.get(error.sqlstate) or _MEANINGS.get(error.sqlstate[:2])
+    return None if maker is None else maker(message)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what the database refuses inside this block as errors of ours."""
+    try:
+        yield
+    except Error as error:
+        meaning = explain(error)
+        if meaning is None:
+            raise
+        raise meaning from error
+
+
+@contextmanager
+def transaction(connection: Connection[Any]) -> Iterator[None]:
+    """Commit everything inside the block together, or nothing of it; failures become ours.
+
+    Inside another transaction this is a savepoint.
+    """
+    with translated(), connection.transaction():
+        yield
+
+
+def connect(
+    url: str,
+    *,
+    application_name: str,
+    role: str | None = None,
+    autocommit: bool = False,
+    limits: Limits = _LIMITS,
+) -> Connection[TupleRow]:
+    """Open a connection whose waits are bounded.
+
+    `role` is taken on with SET ROLE, so that one login can serve several jobs. Time and text are
+    in UTC and UTF-8 whatever the server's defaults are. Raises `BadDatabaseUrl`, `LoginRefused`
+    or `DatabaseUnavailable`.
+    """
+    facts = _facts(url) | {
+        "application_name": application_name,
+        "connect_timeout": limits.connect_seconds,
+        "client_encoding": "utf8",
+    }
+    # Settings are sent as statements, not as `options`: PgBouncer refuses options it does not know.
+    settings = {
+        "timezone": "UTC",
+        "lock_timeout": str(limits.lock_ms),
+        "statement_timeout": str(limits.statement_ms),
+        "idle_in_transaction_session_timeout": str(limits.idle_in_transaction_ms),
+    }
+    try:
+        connection = _connect(make_conninfo(**facts), autocommit=True)
+    except OperationalError as error:
+        raise _login_failure(error, facts) from error
+    with translated():
+        _configure(connection, settings, role)
+        connection.autocommit = autocommit
+    return connection
+
+
+def is_idle(connection: Connection[Any]) -> bool:
+    """Tell whether the connection is alive and outside of any transaction."""
+    return connection.info.transaction_status == TransactionStatus.IDLE
+
+
+def with_database(url: str, database: str) -> str:
+    """Return `url` (any form libpq reads) with another database name."""
+    return make_conninfo(**(_facts(url) | {"dbname": database}))
+
+
+def _configure(
+    connection: Connection[TupleRow], settings: dict[str, str], role: str | None
+) -> None:
+    calls = sql.SQL(", ").join(
+        sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
+        for name, value in settings.items()
+    )
+    connection.execute(sql.SQL("SELECT {}").format(calls))
+    if role is not None:
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+
+
+def _facts(url: str) -> dict[str, Any]:
+    try:
+        facts = conninfo_to_dict(url)
+    except _ProgrammingError:
+        # The driver repeats the string in its message, so neither message nor cause is kept.
+        raise BadDatabaseUrl("it is not a connection string") from None
+    if "@" in str(facts.get("host", "")):
+        raise BadDatabaseUrl("there is more than one @ before the host")
+    return facts
+
+
+def _login_failure(error: OperationalError, facts: dict[str, Any]) -> ControllerError:
+    where = f"host {facts.get('host', '(default)')}, database {facts.get('dbname', '(default)')}"
+    # libpq gives no SQLSTATE for a failed login. That the password was asked for and that the
+    # server takes connections are facts it does give, and together they mean a refusal.
+    asked = error.pgconn is not None and error.pgconn.used_password
+    if asked and PGconn.ping(make_conninfo(**facts).encode()) == Ping.OK:
+        said = f"{where}: the server answers but refuses role {facts.get('user', '(default)')}"
+        message = DatabaseMessage("28000", said, "", "")
+        return LoginRefused(message, hint="look at the role, its password and the database name")
+    message = DatabaseMessage("08001", f"no connection to {where}", "", "")
+    return DatabaseUnavailable(message, hint="is the server running, and is the URL right?")
