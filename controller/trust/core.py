@@ -1,0 +1,332 @@
+"""Who has to agree, and how trust moves on: one pure core without wire formats.
+
+It knows keys only by id, owner and material, and signatures only as "the ids of the keys that made
+a good one". An adapter for another format (TUF's, say) builds these values and runs its own tests.
+
+    Key                                     Protocol: id, owner, material, not_before, not_after,
+                                            revoked_at, revoked_reason
+    Role(name, keys, threshold, …)          a threshold over distinct owners
+    tally(role, accepted, now=…)            who counts and, key by key, why not
+    require(role, accepted, now=…)          the same, or `ThresholdNotMet`
+    RootFacts(repository, version, expires, role)
+    next_root(trusted, candidate, …)        N+1 after N: version, repository, both thresholds
+    check_expiry(what, expires, now)        or `Expired`; the instant itself is already too late
+    check_forward(what, known, offered)     versions never go back, or `VersionWentBack`
+    Delegation(paths, terminating, grant)   a right over paths
+    search(delegations, path)               those that match, in order, up to a terminating one
+    matches(pattern, path)                  TUF's globs, and `**` for any number of segments
+
+Nothing is remembered between calls: every question is judged anew against its own role.
+"""
+
+import fnmatch
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+from controller.kernel.errors import Untrusted
+from controller.kernel.instants import format_instant
+
+
+class Key(Protocol):
+    """What the core needs to know of a key."""
+
+    @property
+    def id(self) -> str:
+        """Return its name."""
+        ...
+
+    @property
+    def owner(self) -> str:
+        """Return whose it is; owners are what a threshold counts."""
+        ...
+
+    @property
+    def material(self) -> bytes:
+        """Return what makes two keys the same key."""
+        ...
+
+    @property
+    def not_before(self) -> datetime | None:
+        """Return the first instant it counts."""
+        ...
+
+    @property
+    def not_after(self) -> datetime | None:
+        """Return the first instant it no longer counts."""
+        ...
+
+    @property
+    def revoked_at(self) -> datetime | None:
+        """Return the first instant it is revoked."""
+        ...
+
+    @property
+    def revoked_reason(self) -> str:
+        """Return why it was revoked."""
+        ...
+
+
+K = TypeVar("K", bound=Key)
+K_co = TypeVar("K_co", bound=Key, covariant=True)
+G = TypeVar("G")
+
+
+class BadRole(Untrusted):
+    """A role cannot be met or could be met by fewer people than it says."""
+
+    code = "trust.bad_role"
+
+
+class ThresholdNotMet(Untrusted):
+    """Too few different owners signed with keys that count.
+
+    `reasons` says of each key of the role that did not count why; `signers` are those that did.
+    """
+
+    code = "trust.threshold_not_met"
+
+    def __init__(
+        self, role: str, *, have: int, need: int, signers: Iterable[str], reasons: Mapping[str, str]
+    ) -> None:
+        self.role, self.have, self.need = role, have, need
+        self.signers, self.reasons = frozenset(signers), dict(reasons)
+        told = "; ".join(f"{key} {why}" for key, why in sorted(self.reasons.items()))
+        super().__init__(
+            f"role {role!r} needs {need} owners, {have} signed" + (f" ({told})" if told else ""),
+            hint="ask another owner of this role to add a signature: `countersign sign`",
+        )
+
+
+class AuthorUnknown(Untrusted):
+    """A role does not count the author's signature and nobody said who the author is."""
+
+    code = "trust.author_unknown"
+
+
+class VersionNotNext(Untrusted):
+    """A root's version is not the trusted one's plus one."""
+
+    code = "trust.root_version_not_next"
+
+    def __init__(self, trusted: int, offered: int) -> None:
+        super().__init__(f"root version {offered} does not follow {trusted}")
+        self.trusted, self.offered = trusted, offered
+
+
+class RepositoryDiffers(Untrusted):
+    """A root speaks of another repository."""
+
+    code = "trust.repository_differs"
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(f"repository {found!r} is not {expected!r}")
+        self.expected, self.found = expected, found
+
+
+class Expired(Untrusted):
+    """A document's time is over."""
+
+    code = "trust.expired"
+
+    def __init__(self, what: str, expires: datetime, now: datetime) -> None:
+        super().__init__(
+            f"{what} expired at {format_instant(expires)}, it is {format_instant(now)}",
+            hint="publish a newer version, signed by those who may",
+        )
+        self.what, self.expires, self.now = what, expires, now
+
+
+class VersionWentBack(Untrusted):
+    """A version lower than one already seen."""
+
+    code = "trust.version_went_back"
+
+    def __init__(self, what: str, known: int, offered: int) -> None:
+        super().__init__(f"{what}: version {offered} is older than {known}, which we know")
+        self.what, self.known, self.offered = what, known, offered
+
+
+@dataclass(frozen=True, slots=True)
+class Role(Generic[K_co]):
+    """Some keys and how many different owners of them have to sign.
+
+    `grandfathered` are digests of documents whose signatures count whatever became of the keys.
+    """
+
+    name: str
+    keys: tuple[K_co, ...]
+    threshold: int
+    exclude_author: bool = False
+    grandfathered: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """A role that exists can be met, and only by `threshold` owners."""
+        if len({key.id for key in self.keys}) != len(self.keys):
+            raise BadRole(f"role {self.name!r} names a key twice")
+        if len({key.material for key in self.keys}) != len(self.keys):
+            raise BadRole(f"role {self.name!r} holds one key under two ids")
+        owners = len({key.owner for key in self.keys})
+        if not 1 <= self.threshold <= owners:
+            raise BadRole(
+                f"role {self.name!r} has threshold {self.threshold}, its keys have {owners} owners",
+                hint="a threshold is at least 1 and at most the number of distinct owners",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Who counts towards a threshold, and why each other key does not."""
+
+    signers: frozenset[str]
+    owners: frozenset[str]
+    reasons: Mapping[str, str]
+
+
+def tally(
+    role: Role[K],
+    accepted: Collection[str],
+    *,
+    now: datetime | None,
+    author: str | None = None,
+) -> Tally:
+    """Count the keys whose good signatures were `accepted`; `now=None` judges no dates."""
+    signers, owners, reasons = set(), set(), {}
+    for key in role.keys:
+        reason = _reason_against(key, accepted, now)
+        if not reason and role.exclude_author and key.owner == author:
+            reason = f"belongs to the author, {author}"
+        if reason:
+            reasons[key.id] = reason
+            continue
+        signers.add(key.id)
+        owners.add(key.owner)
+    return Tally(frozenset(signers), frozenset(owners), reasons)
+
+
+def require(
+    role: Role[K],
+    accepted: Collection[str],
+    *,
+    now: datetime | None,
+    author: str | None = None,
+) -> Tally:
+    """Return the tally when enough different owners signed, or raise `ThresholdNotMet`."""
+    if role.exclude_author and author is None:
+        raise AuthorUnknown(f"role {role.name!r} excludes the author, who is unknown")
+    count = tally(role, accepted, now=now, author=author)
+    if len(count.owners) < role.threshold:
+        raise ThresholdNotMet(
+            role.name,
+            have=len(count.owners),
+            need=role.threshold,
+            signers=count.signers,
+            reasons=count.reasons,
+        )
+    return count
+
+
+def _reason_against(key: Key, accepted: Collection[str], now: datetime | None) -> str:
+    if key.id not in accepted:
+        return "did not sign"
+    return "" if now is None else reason_not_in_force(key, now)
+
+
+def reason_not_in_force(key: Key, now: datetime) -> str:
+    """Return why a key does not count at `now`, or the empty text when it does."""
+    if key.revoked_at is not None and key.revoked_at <= now:
+        why = f" ({key.revoked_reason})" if key.revoked_reason else ""
+        return f"was revoked at {format_instant(key.revoked_at)}{why}"
+    if key.not_before is not None and now < key.not_before:
+        return f"counts only from {format_instant(key.not_before)}"
+    if key.not_after is not None and key.not_after <= now:
+        return f"counted only until {format_instant(key.not_after)}"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class RootFacts(Generic[K_co]):
+    """What succession needs to know of a root; `role` is who may sign its successor."""
+
+    repository: str
+    version: int
+    expires: datetime
+    role: Role[K_co]
+
+
+def next_root(
+    trusted: RootFacts[K],
+    candidate: RootFacts[K],
+    *,
+    accepted_by_trusted: Collection[str],
+    accepted_by_candidate: Collection[str],
+) -> RootFacts[K]:
+    """Return `candidate` when it follows `trusted` and both roles' thresholds signed it.
+
+    Dates are not judged here, so that a chain verifies alike on every host and on every day; a
+    root's expiry is judged once, on the last of a chain, with `check_expiry`.
+    """
+    if candidate.version != trusted.version + 1:
+        raise VersionNotNext(trusted.version, candidate.version)
+    if candidate.repository != trusted.repository:
+        raise RepositoryDiffers(trusted.repository, candidate.repository)
+    require(trusted.role, accepted_by_trusted, now=None)
+    require(candidate.role, accepted_by_candidate, now=None)
+    return candidate
+
+
+def check_expiry(what: str, expires: datetime | None, now: datetime) -> None:
+    """Raise `Expired` from the instant `expires` on; `None` never expires."""
+    if expires is not None and expires <= now:
+        raise Expired(what, expires, now)
+
+
+def check_forward(what: str, *, known: int, offered: int) -> None:
+    """Raise `VersionWentBack` when `offered` is lower than `known`."""
+    if offered < known:
+        raise VersionWentBack(what, known, offered)
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation(Generic[G]):
+    """A right over every path that one of the patterns matches."""
+
+    paths: tuple[str, ...]
+    terminating: bool
+    grant: G
+
+
+def search(delegations: Iterable[Delegation[G]], path: str) -> Iterator[Delegation[G]]:
+    """Yield the delegations that match `path`, in order; a terminating one is the last."""
+    for delegation in delegations:
+        if any(matches(pattern, path) for pattern in delegation.paths):
+            yield delegation
+            if delegation.terminating:
+                return
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Whether a glob matches a path, segment by segment: `*` and `?` never cross a `/`.
+
+    A segment that is exactly `**` stands for any number of segments, none included.
+    """
+    return _match(pattern.split("/"), path.split("/"))
+
+
+def _match(patterns: Sequence[str], segments: Sequence[str]) -> bool:
+    # One row of a table per pattern keeps this linear in both, whatever a root's author wrote.
+    reachable = [True] + [False] * len(segments)
+    for pattern in patterns:
+        following = [False] * (len(segments) + 1)
+        if pattern == "**":
+            alive = False
+            for index, here in enumerate(reachable):
+                alive = alive or here
+                following[index] = alive
+        else:
+            for index, segment in enumerate(segments):
+                if reachable[index] and fnmatch.fnmatchcase(segment, pattern):
+                    following[index + 1] = True
+        reachable = following
+    return reachable[-1]
