@@ -22,6 +22,9 @@ READY := .venv/.ready
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON := .tools/bin/python
 export UV_PROJECT_ENVIRONMENT := .venv
+# Behind a company's proxy only the machine's own certificates will do; uv.lock holds the hashes.
+CERTIFICATES := /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem
+export UV_SYSTEM_CERTS ?= $(if $(wildcard $(CERTIFICATES)),true,false)
 
 .PHONY: help
 help: ## Show this list
