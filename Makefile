@@ -36,7 +36,7 @@ demo: $(READY) ## Run the whole story once, in a temporary folder (under 30 seco
 
 .PHONY: test
 test: $(READY) ## Run every test; TESTS=tests/trust for some, WORKERS=4 for more at once
-	@$(BIN)/python -m pytest -q -n $(WORKERS) $(TESTS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(TESTS)
 
 .PHONY: check
 check: $(READY) ## Format, lint, types, import contracts, migrations: all of them, then a verdict
