@@ -47,6 +47,17 @@ def test_no_page_speaks_of_the_machine_it_was_written_on(page: Path) -> None:
     assert ELSEWHERE.findall(page.read_text()) == []
 
 
+def test_no_code_speaks_of_the_machine_it_was_written_on() -> None:
+    sources = [
+        path
+        for folder in ("controller", "tests", "benchmarks", "policies", "bundles", ".github", ".ci")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in {".py", ".sql", ".json", ".yml", ".csv", ""} and path.is_file()
+    ]
+
+    assert [path for path in sources if b"/work" + b"/main" in path.read_bytes()] == []
+
+
 def test_a_broken_link_is_seen_and_a_good_one_is_not(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A page\n[here](#a-page) [gone](gone.md) [gone](#nowhere) [out](https://x.y)")
