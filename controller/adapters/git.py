@@ -1,0 +1,405 @@
+"""Git's object database and refs through libgit2; never a checkout, never the network.
+
+Objects are found by id and their bytes are believed only after our own SHA-256 over them, so
+libgit2's second look at SHA-1 is off. What we write is fsynced. libgit2 runs no hooks and no
+filters here, so who owns the folder does not matter: contents are judged by signatures.
+"""
+
+import re
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, Self, TypeAlias, cast
+
+import pygit2
+from pygit2.enums import FileMode, ObjectType, RepositoryInitFlag, RepositoryOpenFlag
+
+from controller.adapters.gitcli import child_environment, git_program
+from controller.kernel.errors import Corrupt, DeadlinePassed, Refused, Unavailable
+from controller.kernel.objects import Header, MissingObject, Oid
+
+MANY = 64
+"""From this many objects on, one streaming child is faster than reading in process."""
+
+READ_MANY_SECONDS = 1800.0
+
+_AHEAD = 1000  # 41 bytes each: less than the 64 KiB that a pipe holds
+
+_KINDS = {
+    int(ObjectType.BLOB): "blob",
+    int(ObjectType.TREE): "tree",
+    int(ObjectType.COMMIT): "commit",
+    int(ObjectType.TAG): "tag",
+}
+_Changes: TypeAlias = dict[str, "bytes | _Changes | None"]
+_NAME = re.compile(r"[^<>\x00-\x1f\x7f]{1,200}")
+
+pygit2.settings.enable_fsync_gitdir(True)
+pygit2.settings.enable_strict_hash_verification(False)
+pygit2.settings.owner_validation = False
+
+
+class NoRepository(Refused):
+    """A path holds no git repository that we can read."""
+
+    code = "git.no_repository"
+
+
+class RefMoved(Unavailable):
+    """A ref is not where it was when we looked: somebody else moved it first."""
+
+    code = "git.ref_moved"
+
+    def __init__(self, ref: str, *, expected: Oid | None, found: Oid | None) -> None:
+        names = [oid.hex()[:12] if oid else "nothing" for oid in (expected, found)]
+        super().__init__(
+            f"{ref} is at {names[1]}, not at {names[0]}", hint="look again and try again"
+        )
+        self.ref, self.expected, self.found = ref, expected, found
+
+
+class RepositoryBusy(Unavailable):
+    """Another program holds a lock of the repository."""
+
+    code = "git.busy"
+
+
+class BadAuthor(Refused):
+    """A name or an e-mail address cannot stand in a commit."""
+
+    code = "git.bad_author"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who makes a commit, and when (aware; whole seconds are written, in UTC)."""
+
+    name: str
+    email: str
+    when: datetime
+
+    def __post_init__(self) -> None:
+        """Neither part may break the commit's header."""
+        if not (_NAME.fullmatch(self.name) and _NAME.fullmatch(self.email)):
+            raise BadAuthor(f"{self.name!r} <{self.email!r}> cannot stand in a commit")
+
+
+def commit_content(tree: Oid, parents: Iterable[Oid], author: Author, message: str) -> bytes:
+    """Return the raw bytes of a commit without signature: what a commit signature covers."""
+    stamp = f"{author.name} <{author.email}> {int(author.when.timestamp())} +0000"
+    headers = [f"tree {tree.hex()}", *(f"parent {parent.hex()}" for parent in parents)]
+    headers += [f"author {stamp}", f"committer {stamp}"]
+    return ("\n".join(headers) + "\n\n" + message.rstrip("\n") + "\n").encode()
+
+
+class GitRepository:
+    """One repository; safe to share between threads, each of which opens its own handle."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handles = threading.local()
+        repository = self._repository
+        self.git_dir = Path(repository.path)
+        self.worktree = Path(repository.workdir) if repository.workdir else None
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the repository at exactly this path: a bare one, or the top of a work tree."""
+        return cls(path)
+
+    @classmethod
+    def discover(cls, path: Path) -> Self:
+        """Open the repository that a folder lies in."""
+        found = pygit2.discover_repository(str(path))
+        if found is None:
+            raise NoRepository(
+                f"{path} is not in a git repository", hint="`countersign init` starts one"
+            )
+        repository = pygit2.Repository(found, RepositoryOpenFlag.NO_SEARCH)
+        return cls(Path(repository.workdir or repository.path))
+
+    @classmethod
+    def init(cls, path: Path, *, bare: bool, branch: str = "main") -> Self:
+        """Start an empty repository, or open the one that is there."""
+        flags = RepositoryInitFlag.MKPATH | RepositoryInitFlag.MKDIR
+        pygit2.init_repository(str(path), bare=bare, flags=flags, initial_head=branch)
+        return cls(path)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is no work tree."""
+        return self.worktree is None
+
+    # Objects
+
+    def header(self, oid: Oid) -> Header:
+        """Return kind and size without inflating the contents."""
+        with _translated(oid):
+            kind, size = self._odb.read_header(_key(oid))
+        return Header(_KINDS[int(kind)], size)
+
+    def read(self, oid: Oid) -> bytes:
+        """Return the contents; the caller has looked at the header first."""
+        with _translated(oid):
+            return bytes(self._odb.read(_key(oid))[1])
+
+    def has(self, oid: Oid) -> bool:
+        """Whether the object is in the repository."""
+        return _key(oid) in self._repository
+
+    def read_many(self, oids: Iterable[Oid]) -> Iterator[bytes]:
+        """Yield contents in the order asked for; a long list streams through a `git` child."""
+        rest = iter(oids)
+        first = list(islice(rest, MANY))
+        if len(first) < MANY:
+            yield from map(self.read, first)
+        else:
+            yield from _stream(self.git_dir, chain(first, rest))
+
+    def raw_commit(self, oid: Oid) -> bytes:
+        """Return a commit's bytes, signature and all."""
+        if self.header(oid).kind != "commit":
+            raise MissingObject(oid, "asked for as a commit")
+        return self.read(oid)
+
+    def empty_tree(self) -> Oid:
+        """Return the id of the tree that holds nothing, and make sure it is there."""
+        return Oid(self._odb.write(ObjectType.TREE, b"").raw)
+
+    def write_blob(self, data: bytes) -> Oid:
+        """Store a file's bytes."""
+        return Oid(self._odb.write(ObjectType.BLOB, data).raw)
+
+    def write_tree(self, changes: Mapping[str, bytes | None], base: Oid | None = None) -> Oid:
+        """Store `base` with files changed (`None` deletes; folders left empty go away)."""
+        nested: _Changes = {}
+        for path, data in changes.items():
+            *folders, name = path.split("/")
+            level = nested
+            for folder in folders:
+                below = level.setdefault(folder, {})
+                assert isinstance(below, dict)  # a path that is a file and a folder: our mistake
+                level = below
+            level[name] = data
+        return self._write_level(nested, base) or self.empty_tree()
+
+    def write_commit(self, raw_content: bytes, armored: str | None = None) -> Oid:
+        """Store a commit; an armoured signature becomes its `gpgsig` header, as git writes it."""
+        headers, blank, message = raw_content.partition(b"\n\n")
+        if armored:
+            lines = armored.encode().rstrip(b"\n").split(b"\n")
+            headers += b"\ngpgsig " + b"\n ".join(lines)
+        return Oid(self._odb.write(ObjectType.COMMIT, headers + blank + message).raw)
+
+    def commit_files(
+        self,
+        ref: str,
+        changes: Mapping[str, bytes | None],
+        *,
+        message: str,
+        author: Author,
+        sign: Callable[[bytes], str] | None = None,
+    ) -> Oid:
+        """Commit files on top of a branch without a checkout, and move the branch to it."""
+        parent = self.target(ref)
+        tree = self.write_tree(changes, self.tree_of(parent) if parent else None)
+        content = commit_content(tree, [parent] if parent else [], author, message)
+        commit = self.write_commit(content, sign(content) if sign else None)
+        self.move(ref, parent, commit)
+        return commit
+
+    # Commits and refs
+
+    def resolve(self, ref: str) -> Oid | None:
+        """Return the commit a branch, tag, id or expression like `HEAD~2` names, or `None`."""
+        try:
+            found = self._repository.revparse_single(ref)
+            return Oid(found.peel(pygit2.Commit).id.raw)
+        except (KeyError, ValueError, pygit2.GitError):
+            return None
+
+    def target(self, ref: str) -> Oid | None:
+        """Return what a full ref name (`refs/heads/main`) points to, or `None`."""
+        reference = self._repository.references.get(ref)
+        found = reference.resolve().target if reference is not None else None
+        return Oid(found.raw) if isinstance(found, pygit2.Oid) else None
+
+    def head_ref(self) -> str:
+        """Return the branch that HEAD names, `refs/heads/main`, even before its first commit."""
+        reference = self._repository.lookup_reference("HEAD")
+        return str(reference.target) if isinstance(reference.target, str) else "HEAD"
+
+    def tree_of(self, commit: Oid) -> Oid:
+        """Return a commit's tree."""
+        return Oid(self._commit(commit).tree_id.raw)
+
+    def parents_of(self, commit: Oid) -> tuple[Oid, ...]:
+        """Return a commit's parents."""
+        return tuple(Oid(parent.raw) for parent in self._commit(commit).parent_ids)
+
+    def is_ancestor(self, ancestor: Oid, descendant: Oid) -> bool:
+        """Whether `descendant` is `ancestor` or grew out of it."""
+        self._commit(ancestor), self._commit(descendant)
+        if ancestor == descendant:
+            return True
+        return bool(self._repository.descendant_of(_key(descendant), _key(ancestor)))
+
+    def first_parents(self, tip: Oid, until: Oid | None = None) -> Iterator[Oid]:
+        """Yield the first-parent path from `tip` back, before `until` or to its beginning."""
+        here: Oid | None = tip
+        while here is not None and here != until:
+            yield here
+            here = next(iter(self.parents_of(here)), None)
+
+    def references(self, prefix: str) -> dict[str, Oid]:
+        """Return the refs whose full names start with a prefix, and what they point to."""
+        found = {name: self.target(name) for name in self._repository.references}
+        return {name: oid for name, oid in found.items() if oid and name.startswith(prefix)}
+
+    def move(self, ref: str, old: Oid | None, new: Oid) -> None:
+        """Move a ref from `old` (`None`: it is not there yet) to `new`, or raise `RefMoved`."""
+        references = self._repository.references
+        try:
+            if old is None:
+                references.create(ref, _key(new), force=False)
+                return
+            reference = references.get(ref)
+            if reference is None or reference.target != _key(old):
+                raise RefMoved(ref, expected=old, found=self.target(ref))
+            # libgit2 compares again, under the ref's lock, with what this object was read as.
+            reference.set_target(_key(new))
+        except (pygit2.AlreadyExistsError, pygit2.GitError, ValueError) as error:
+            found = self.target(ref)
+            if found == old:
+                raise RepositoryBusy(f"{ref}: {error}", hint="try again") from error
+            raise RefMoved(ref, expected=old, found=found) from error
+
+    # Settings
+
+    def config_get(self, name: str) -> str | None:
+        """Return a git setting as this repository sees it."""
+        config = self._repository.config
+        return str(config[name]) if name in config else None
+
+    def config_set(self, name: str, value: str) -> None:
+        """Write a git setting of this repository alone."""
+        self._repository.config[name] = value
+
+    @property
+    def _repository(self) -> pygit2.Repository:
+        handle: pygit2.Repository | None = getattr(self._handles, "repository", None)
+        if handle is None:
+            try:
+                handle = pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
+            except pygit2.GitError as error:
+                raise NoRepository(
+                    f"{self.path}: {error}", hint="give the path of a git repository (SHA-1 ids)"
+                ) from error
+            self._handles.repository = handle
+            self._handles.odb = handle.odb
+        return handle
+
+    @property
+    def _odb(self) -> pygit2.Odb:
+        _ = self._repository
+        odb: pygit2.Odb = self._handles.odb
+        return odb
+
+    def _commit(self, oid: Oid) -> pygit2.Commit:
+        with _translated(oid):
+            found = self._repository[_key(oid)]
+        if found.type_str != "commit":
+            raise MissingObject(oid, "asked for as a commit")
+        return cast(pygit2.Commit, found)
+
+    def _write_level(self, changes: _Changes, base: Oid | None) -> Oid | None:
+        builder = (
+            self._repository.TreeBuilder(_key(base)) if base else self._repository.TreeBuilder()
+        )
+        for name, change in changes.items():
+            before = builder.get(name)
+            below = Oid(before.id.raw) if isinstance(before, pygit2.Tree) else None
+            put = self._write_level(change, below) if isinstance(change, dict) else change
+            if put is not None and not isinstance(change, dict):
+                builder.insert(name, _key(self.write_blob(put)), FileMode.BLOB)
+            elif put is not None:
+                builder.insert(name, _key(Oid(put)), FileMode.TREE)
+            elif before is not None:
+                builder.remove(name)
+        return Oid(builder.write().raw) if len(builder) else None
+
+
+def _key(oid: Oid) -> pygit2.Oid:
+    return pygit2.Oid(raw=oid)
+
+
+@contextmanager
+def _translated(oid: Oid) -> Iterator[None]:
+    try:
+        yield
+    except KeyError:
+        raise MissingObject(oid) from None
+    except pygit2.GitError as error:
+        raise Corrupt(f"object {oid.hex()}: {error}", hint="run `git fsck`") from error
+
+
+def _stream(git_dir: Path, oids: Iterator[Oid]) -> Iterator[bytes]:
+    """Yield contents from one `git cat-file --batch`, a bounded number of questions ahead."""
+    command = [git_program(), "-c", f"safe.directory={git_dir}", f"--git-dir={git_dir}"]
+    environment = child_environment(GIT_ALLOW_PROTOCOL="none", GIT_NO_LAZY_FETCH="1")
+    with subprocess.Popen(  # noqa: S603  a fixed program, no shell
+        [*command, "cat-file", "--batch"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+        bufsize=1024 * 1024,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        deadline = threading.Timer(READ_MANY_SECONDS, child.kill)
+        deadline.daemon = True
+        deadline.start()
+        try:
+            asked: deque[Oid] = deque()
+            while True:
+                _ask(child.stdin, oids, asked)
+                if not asked:
+                    break
+                yield _answer(child.stdout, asked.popleft(), deadline)
+        finally:
+            deadline.cancel()
+            child.kill()
+
+
+def _ask(stdin: IO[bytes], oids: Iterator[Oid], asked: "deque[Oid]") -> None:
+    # All questions not yet answered fit into the pipe, so writing never waits for reading.
+    if len(asked) > _AHEAD // 2:
+        return
+    more = list(islice(oids, _AHEAD - len(asked)))
+    if more:
+        with suppress(BrokenPipeError):  # the missing answer tells
+            stdin.write(b"".join(oid.hex().encode() + b"\n" for oid in more))
+            stdin.flush()
+        asked.extend(more)
+
+
+def _answer(stdout: IO[bytes], oid: Oid, deadline: threading.Timer) -> bytes:
+    words = stdout.readline().split()
+    if len(words) == 2 and words[1] == b"missing":
+        raise MissingObject(oid)
+    if len(words) == 3 and words[0] == oid.hex().encode():
+        size = int(words[2])
+        data = stdout.read(size + 1)
+        if len(data) == size + 1:
+            return data[:-1]
+    if not deadline.is_alive():
+        raise DeadlinePassed(f"reading objects took longer than {READ_MANY_SECONDS:g} s")
+    raise Corrupt(f"git stopped while it read object {oid.hex()}", hint="run `git fsck`")

@@ -1,0 +1,184 @@
+"""The `git` program as a child that can be killed, shielded from `GIT_*` of the environment.
+
+What libgit2 cannot do as well runs here: streaming many blobs, and commits in a person's own work
+tree with their own settings and hooks. The child has a process group of its own, an absolute
+deadline, and no terminal to ask questions on.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NewType
+
+from controller.kernel.errors import DeadlinePassed, Refused, Unavailable
+
+OUTPUT_SHOWN_MAX = 2000
+_TERMINATION_SECONDS = 2.0
+
+
+ChildEnvironment = NewType("ChildEnvironment", dict[str, str])
+"""An environment made by `child_environment`."""
+
+
+class GitMissing(Refused):
+    """There is no `git` program to run."""
+
+    code = "git.missing"
+
+
+class GitFailed(Unavailable):
+    """The `git` program said no; `stderr` holds its words."""
+
+    code = "git.failed"
+
+    def __init__(self, args: Sequence[str], *, status: int, stderr: str) -> None:
+        verb = next((word for word in args if not word.startswith("-")), "")
+        shown = stderr.strip()[-OUTPUT_SHOWN_MAX:]
+        super().__init__(f"git {verb} ended with {status}: {shown}", hint=f"run git {verb} by hand")
+        self.verb, self.status, self.stderr = verb, status, stderr
+
+
+class GitDeadline(DeadlinePassed):
+    """The `git` program took longer than it may and was killed."""
+
+    code = "git.deadline"
+
+
+class WouldOverwrite(Refused):
+    """A file of the work tree holds changes that a commit of ours would wipe out."""
+
+    code = "git.would_overwrite"
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__(
+            f"uncommitted changes in {', '.join(paths)}",
+            hint="commit them, or undo them with `git restore`, and run the command again",
+        )
+        self.paths = tuple(paths)
+
+
+@dataclass(frozen=True, slots=True)
+class GitResult:
+    """What a child wrote before it ended with status 0."""
+
+    stdout: bytes
+    stderr: bytes
+
+
+def git_program() -> str:
+    """Return the path of `git`."""
+    found = shutil.which("git")
+    if found is None:
+        raise GitMissing("git is not installed", hint="install git 2.30 or later")
+    return found
+
+
+def child_environment(
+    ambient: Mapping[str, str] | None = None, **settings: str
+) -> ChildEnvironment:
+    """Return a child's environment: `ambient` without `GIT_*`, then ours, then `settings` as given.
+
+    Without `ambient` only the search path and the home folder are kept.
+    """
+    kept = {"PATH": os.pathsep.join(os.get_exec_path()), "HOME": str(Path("~").expanduser())}
+    kept |= {name: value for name, value in (ambient or {}).items() if name[:4] != "GIT_"}
+    ours = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C.UTF-8"}
+    return ChildEnvironment(kept | ours | settings)
+
+
+def run_git(
+    args: Sequence[str],
+    cwd: Path,
+    *,
+    timeout_seconds: float,
+    stdin: bytes = b"",
+    env: ChildEnvironment | None = None,
+) -> GitResult:
+    """Run `git ARGS` in a folder and return what it wrote; kill it and its children when late."""
+    with subprocess.Popen(  # noqa: S603  a fixed program, no shell
+        [git_program(), *args],
+        cwd=cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=child_environment() if env is None else env,
+        start_new_session=True,
+    ) as child:
+        try:
+            stdout, stderr = child.communicate(stdin, timeout=timeout_seconds)
+        except subprocess.TimeoutExpired:
+            _stop(child)
+            raise GitDeadline(
+                f"git {args[0] if args else ''} took longer than {timeout_seconds:g} s"
+            ) from None
+        except BaseException:
+            _stop(child)
+            raise
+    if child.returncode != 0:
+        raise GitFailed(args, status=child.returncode, stderr=stderr.decode("utf-8", "replace"))
+    return GitResult(stdout, stderr)
+
+
+def commit_paths(
+    worktree: Path,
+    changes: Mapping[str, bytes | None],
+    message: str,
+    *,
+    timeout_seconds: float = 60.0,
+    env: ChildEnvironment | None = None,
+) -> None:
+    """Write files (`None` deletes) and commit exactly them, with the person's own git settings.
+
+    Whatever else is edited or staged stays edited or staged. A file that holds other uncommitted
+    changes is not overwritten: `WouldOverwrite`.
+    """
+    paths = sorted(changes)
+
+    def git(*args: str) -> bytes:
+        return run_git(
+            ["--literal-pathspecs", *args],
+            worktree,
+            timeout_seconds=timeout_seconds,
+            env=env,
+        ).stdout
+
+    top = Path(os.fsdecode(git("rev-parse", "--show-toplevel").rstrip(b"\n")))
+    dirty = git(
+        "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", *paths
+    )
+    changed = [entry[3:].decode() for entry in dirty.split(b"\0") if entry]
+    lost = [path for path in changed if _contents(top / path) not in (None, changes.get(path))]
+    if lost:
+        raise WouldOverwrite(lost)
+    for path, data in changes.items():
+        _put(top / path, data)
+    git("add", "--all", "--force", "--", *paths)
+    git("commit", "--quiet", "--only", "--message", message, "--", *paths)
+
+
+def _contents(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _put(path: Path, data: bytes | None) -> None:
+    if data is None:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    for way in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, way)
+            child.communicate(timeout=_TERMINATION_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        return
