@@ -16,7 +16,7 @@ from typing import Final
 from controller.kernel.errors import Refused
 
 _NAME: Final = re.compile(r"^-- name: *([a-z][a-z0-9_]*) *$", re.MULTILINE | re.ASCII)
-_MARK: Final = re.compile(r"^\s*--\s*name\b.*$", re.MULTILINE | re.IGNORECASE)
+_MARK: Final = re.compile(r"^[ \t]*--\s*name\b.*$", re.MULTILINE | re.IGNORECASE)
 _COMMENT: Final = re.compile(r"--[^\n]*")
 
 
