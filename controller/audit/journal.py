@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from controller.adapters.postgres import Connection, dict_row
+from controller.adapters.postgres import Connection
 from controller.adapters.queries import load
 from controller.audit.record import GENESIS, AuditRecord, MalformedRecord
 from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import Corrupt
 from controller.stores.control import outbox
 from controller.stores.control.model import OutboxKind
+from controller.stores.control.statements import every, one, run
 
 QUERIES = load("controller.audit", "queries.sql")
 PAGE_ROWS = 1_000
@@ -62,7 +63,7 @@ def append(
     """
     # The lock comes first: without it two writers read the same last link, and the slower one
     # fails after all its work is done.
-    connection.execute(QUERIES["lock_journal"].encode())
+    run(connection, QUERIES["lock_journal"], {})
     last = last_link(connection, controller)
     record = make(last)
     if (record.controller, record.seq, record.prev) != (controller, last.seq + 1, last.sha256):
@@ -74,7 +75,7 @@ def append(
         "sha256": record.sha256,
         "record": record.to_bytes().decode(),
     }
-    connection.execute(QUERIES["append_record"].encode(), facts)
+    run(connection, QUERIES["append_record"], facts)
     outbox.enqueue_record(
         connection,
         OutboxKind.AUDIT_COMMIT,
@@ -87,13 +88,13 @@ def append(
 
 def last_link(connection: Connection[Any], controller: str) -> Link:
     """Return where a controller's chain ends; before its first record that is link 0."""
-    row = _one(connection, "last_link", {"controller": controller})
+    row = one(connection, QUERIES["last_link"], {"controller": controller})
     return Link(0, GENESIS) if row is None else Link(row["seq"], Digest(row["sha256"]))
 
 
 def row(connection: Connection[Any], controller: str, seq: int) -> JournalRow | None:
     """Return one row as it is stored."""
-    found = _one(connection, "read_record", {"controller": controller, "seq": seq})
+    found = one(connection, QUERIES["read_record"], {"controller": controller, "seq": seq})
     return None if found is None else JournalRow(**found)
 
 
@@ -101,8 +102,7 @@ def rows(connection: Connection[Any], controller: str, *, after: int = 0) -> Ite
     """Yield the rows behind `after` in order, page by page."""
     while True:
         facts = {"controller": controller, "after": after, "limit": PAGE_ROWS}
-        with connection.cursor(row_factory=dict_row) as cursor:
-            page = cursor.execute(QUERIES["read_journal"].encode(), facts).fetchall()
+        page = every(connection, QUERIES["read_journal"], facts)
         for found in page:
             yield JournalRow(**found)
             after = found["seq"]
@@ -145,8 +145,3 @@ def follow(controller: str, last: Link, found: JournalRow) -> Link:
             controller, seq=found.seq, reason="it does not name the digest of the record before"
         )
     return Link(found.seq, found.sha256)
-
-
-def _one(connection: Connection[Any], query: str, facts: dict[str, Any]) -> dict[str, Any] | None:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(QUERIES[query].encode(), facts).fetchone()

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from controller.adapters.postgres import Connection, dict_row
+from controller.adapters.postgres import Connection
 from controller.artifacts import layout, walk
 from controller.audit import journal, trail
 from controller.audit.commit import content, record_in, reference, trailers, trailers_in
 from controller.audit.journal import QUERIES, JournalRow, Link
-from controller.audit.record import GENESIS, AuditRecord, MalformedRecord
+from controller.audit.record import GENESIS, AuditRecord
 from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import ControllerError, Unavailable
 from controller.kernel.objects import Objects, Oid
+from controller.stores.control.statements import one
 from controller.trust.commit import ParsedCommit, parse_commit, verify_commit
 from controller.trust.keys import KeyId, PublicKey
 
@@ -31,13 +32,19 @@ RELEASE_BYTES_MAX = 4 << 20
 class Trail(Objects, Protocol):
     """A repository with an audit branch, read only."""
 
-    def resolve(self, reference: str) -> Oid | None: ...
+    def target(self, ref: str) -> Oid | None: ...
 
     def raw_commit(self, oid: Oid) -> bytes: ...
 
     def tree_of(self, commit: Oid) -> Oid: ...
 
-    def first_parents(self, tip: Oid, until: Oid | None) -> Iterator[Oid]: ...
+    def first_parents(self, tip: Oid, until: Oid | None = None) -> Iterator[Oid]: ...
+
+
+class AuditRoot(Protocol):
+    """The root of trust in force, as far as the trail asks it."""
+
+    def audit_keys(self, controller: str) -> tuple[PublicKey, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +85,12 @@ class _Walk:
     repository: Trail
     source: Trail
     keys: Sequence[PublicKey]
-    controller: str
     now: datetime
 
 
 def verify_git(
     repository: Trail,
-    keys: Sequence[PublicKey],
+    root: AuditRoot,
     controller: str,
     *,
     now: datetime,
@@ -92,30 +98,32 @@ def verify_git(
 ) -> Proof:
     """Prove a controller's trail from git alone; raise the `BrokenTrail` of its first bad link.
 
-    `keys` are the audit keys that the root in force lists for `controller`: they are judged at
-    `now`, never at a commit's date. `source` is where the source commits are, if elsewhere.
+    The keys are those that `root`, the root in force, lists for the controller: judged at `now`,
+    never at a commit's date. `source` is where the source commits are, if elsewhere.
     """
-    walk_facts = _Walk(repository, source or repository, keys, controller, now)
-    tip = repository.resolve(reference(controller))
+    walk_facts = _Walk(repository, source or repository, root.audit_keys(controller), now)
+    tip = repository.target(reference(controller))
     if tip is None:
         raise trail.TrailMissing(controller, commit=None, seq=1, detail=reference(controller))
     links: list[ProvenLink] = []
     record = None
-    for commit in reversed(list(repository.first_parents(tip, None))):
-        record, link = _prove(walk_facts, commit, links[-1] if links else None)
+    for commit in reversed(list(repository.first_parents(tip))):
+        record, link = _prove(walk_facts, controller, commit, links[-1] if links else None)
         links.append(link)
     assert record is not None, "a branch has a commit"
     return Proof(controller, tuple(links), record)
 
 
-def _prove(facts: _Walk, commit: Oid, last: ProvenLink | None) -> tuple[AuditRecord, ProvenLink]:
+def _prove(
+    facts: _Walk, controller: str, commit: Oid, last: ProvenLink | None
+) -> tuple[AuditRecord, ProvenLink]:
     seq = last.seq + 1 if last else 1
-    here = _Here(facts.controller, commit, seq)
+    here = _Here(controller, commit, seq)
     raw = facts.repository.raw_commit(commit)
-    with here.blaming(trail.LinkSignature):
-        signer = verify_commit(raw, facts.keys, facts.now)
     with here.blaming(trail.LinkMalformed):
         parsed = parse_commit(raw)
+    with here.blaming(trail.LinkSignature):
+        signer = verify_commit(raw, facts.keys, facts.now)
     if tuple(parsed.parents) != ((last.commit,) if last else ()):
         raise here.broken(trail.LinkParents, " ".join(one.hex() for one in parsed.parents))
     with here.blaming(trail.LinkMalformed):
@@ -142,7 +150,7 @@ def _check_form(here: "_Here", record: AuditRecord, parsed: ParsedCommit) -> Non
     if stated != trailers(record):
         names = [name for name, _ in set(stated) ^ set(trailers(record))]
         raise here.broken(trail.LinkTrailers, min(names, default="their order"))
-    if parsed.signed_payload != content(record, parsed.parents[0] if parsed.parents else None):
+    if parsed.signed != content(record, parsed.parents[0] if parsed.parents else None):
         raise here.broken(trail.LinkMalformed, "tree, identity, time or subject")
 
 
@@ -215,9 +223,8 @@ def _compare(proof: Proof, link: ProvenLink, found: JournalRow) -> None:
 
 def _check_tail(connection: Connection[Any], proof: Proof) -> None:
     facts = {"controller": proof.controller, "tip": len(proof.links)}
-    with connection.cursor(row_factory=dict_row) as cursor:
-        cut = cursor.execute(QUERIES["first_published_beyond"].encode(), facts).fetchone()
-        extra = cursor.execute(QUERIES["first_unowed_beyond"].encode(), facts).fetchone()
+    cut = one(connection, QUERIES["first_published_beyond"], facts)
+    extra = one(connection, QUERIES["first_unowed_beyond"], facts)
     if cut is not None and cut["seq"] is not None:
         raise trail.TrailTruncated(proof.controller, commit=None, seq=cut["seq"])
     if extra is not None and extra["seq"] is not None:
@@ -228,7 +235,5 @@ def _compare_tables(newest: AuditRecord, found: Mapping[str, str]) -> int:
     for table in sorted(newest.tables.keys() | found.keys()):
         recorded = newest.tables.get(table, "nothing")
         if found.get(table, "nothing") != recorded:
-            raise trail.TableDiffers(
-                table, recorded=recorded, found=found.get(table, "nothing")
-            )
+            raise trail.TableDiffers(table, recorded=recorded, found=found.get(table, "nothing"))
     return len(newest.tables)

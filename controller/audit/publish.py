@@ -8,7 +8,7 @@ by the next call, and never repeated.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from controller.adapters.postgres import Connection, dict_row, transaction
+from controller.adapters.postgres import Connection, transaction
 from controller.audit import journal
 from controller.audit.commit import content, record_in, reference
 from controller.audit.journal import QUERIES, JournalBroken, Link
@@ -18,7 +18,8 @@ from controller.kernel.errors import Corrupt
 from controller.kernel.objects import Oid
 from controller.stores.control import outbox
 from controller.stores.control.model import OutboxKind, OutboxRow
-from controller.trust.commit import parse_commit
+from controller.stores.control.statements import one
+from controller.trust.commit import MalformedCommit, parse_commit
 from controller.trust.sign import Signer, sign_commit
 
 BATCH_MAX = 1_000
@@ -27,7 +28,7 @@ BATCH_MAX = 1_000
 class Branches(Protocol):
     """The repository that holds the trail; every write is on disk when the call returns."""
 
-    def resolve(self, reference: str) -> Oid | None: ...
+    def target(self, ref: str) -> Oid | None: ...
 
     def raw_commit(self, oid: Oid) -> bytes: ...
 
@@ -35,7 +36,7 @@ class Branches(Protocol):
 
     def write_commit(self, raw_content: bytes, armored: str | None) -> Oid: ...
 
-    def move(self, reference: str, old: Oid | None, new: Oid) -> None:
+    def move(self, ref: str, old: Oid | None, new: Oid) -> None:
         """Compare and set; raise an `Unavailable` when the reference is not at `old`."""
         ...
 
@@ -89,10 +90,7 @@ def publish(
 
 def owed(connection: Connection[Any], controller: str) -> OutboxRow | None:
     """Lock the oldest record that waits for its commit."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        found = cursor.execute(
-            QUERIES["lock_owed"].encode(), {"controller": controller}
-        ).fetchone()
+    found = one(connection, QUERIES["lock_owed"], {"controller": controller})
     return None if found is None else OutboxRow(**found)
 
 
@@ -110,7 +108,7 @@ def settle(
 def _bring_up_to(
     connection: Connection[Any], repository: Branches, signer: Signer, controller: str, seq: int
 ) -> list[Oid]:
-    tip = repository.resolve(reference(controller))
+    tip = repository.target(reference(controller))
     last = Link(0, GENESIS) if tip is None else _link_at(connection, repository, controller, tip)
     commits: list[Oid] = []
     # Usually one round. More when the branch was restored from an older copy: what it lost is
@@ -125,14 +123,12 @@ def _bring_up_to(
     return commits
 
 
-def _link_at(
-    connection: Connection[Any], repository: Branches, controller: str, tip: Oid
-) -> Link:
+def _link_at(connection: Connection[Any], repository: Branches, controller: str, tip: Oid) -> Link:
     """Return the link that the branch ends with; it must be one of the journal's."""
     try:
         data = record_in(parse_commit(repository.raw_commit(tip)).message)
         record = AuditRecord.parse(data)
-    except MalformedRecord as error:
+    except (MalformedCommit, MalformedRecord) as error:
         raise AuditForked(controller, tip=tip, reason=str(error)) from error
     found = journal.row(connection, controller, record.seq)
     if found is None:

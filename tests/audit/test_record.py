@@ -90,9 +90,9 @@ def test_a_record_with_a_member_of_the_wrong_kind_is_refused(name: str, value: o
         lambda data: data.replace(b",", b", ", 1),
         lambda data: data.replace(b"alice", b"\\u0061lice"),
         lambda data: data[:-1],
-        lambda data: b"",
-        lambda data: b"[]",
-        lambda data: b'{"a":1,"a":2}',
+        lambda _: b"",
+        lambda _: b"[]",
+        lambda _: b'{"a":1,"a":2}',
     ],
 )
 def test_the_same_record_in_any_other_form_is_refused(spoil: object) -> None:

@@ -24,9 +24,7 @@ def record(
     *,
     controller: str = "one",
     prev: Digest = GENESIS,
-    commit: Oid = SOURCE,
-    release_sha256: Digest | None = None,
-    tables: dict[str, str] | None = None,
+    source: tuple[Oid, Digest] | None = None,
 ) -> AuditRecord:
     """Return the record of one ordinary revision."""
     return AuditRecord(
@@ -37,9 +35,9 @@ def record(
         repository=REPOSITORY,
         revision=seq,
         kind=RevisionKind.BASELINE if seq == 1 else RevisionKind.FORWARD,
-        commit=commit,
+        commit=source[0] if source else SOURCE,
         parent_commit=None if seq == 1 else SOURCE,
-        release_sha256=release_sha256 or digest_of(f"release {seq}"),
+        release_sha256=source[1] if source else digest_of(f"release {seq}"),
         serial=seq,
         root_version=1,
         policies_digest=digest_of("policies"),
@@ -47,7 +45,6 @@ def record(
         signers={"release": ("SHA256:alice", "SHA256:bob"), "card-bin/binlist@1": ("SHA256:bob",)},
         counts={"ranges": {"added": seq, "modified": 0, "deleted": 0}},
         applied_at=NOON + timedelta(minutes=seq),
-        tables=tables or {},
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from controller.adapters.postgres import Connection
 from controller.stores.control.model import Fenced, Lease, LeaseHeld
-from controller.stores.control.statements import QUERIES, one
+from controller.stores.control.statements import QUERIES, one, run
 
 
 def acquire(
@@ -40,7 +40,7 @@ def renew(connection: Connection[Any], lease: Lease, duration: timedelta) -> Lea
 
 def release(connection: Connection[Any], lease: Lease) -> None:
     """Give the lease back; nothing happens when somebody else holds it by now."""
-    connection.execute(QUERIES["release_lease"], _facts(lease))
+    run(connection, QUERIES["release_lease"], _facts(lease))
 
 
 def read(connection: Connection[Any], environment: str) -> Lease | None:

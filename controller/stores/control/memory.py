@@ -4,7 +4,7 @@ from typing import Any
 
 from controller.adapters.postgres import Connection
 from controller.kernel.objects import Oid
-from controller.stores.control.statements import QUERIES, one
+from controller.stores.control.statements import QUERIES, one, run_many
 
 
 class DatabaseMemory:
@@ -35,8 +35,6 @@ class DatabaseMemory:
     def flush(self) -> int:
         """Write what is new in the caller's transaction; return how many records that was."""
         facts = [{"tree": tree, "record": record} for tree, record in sorted(self._new.items())]
-        if facts:
-            with self._connection.cursor() as cursor:
-                cursor.executemany(QUERIES["put_merkle"].encode(), facts)
+        run_many(self._connection, QUERIES["put_merkle"], facts)
         self._new.clear()
         return len(facts)

@@ -6,7 +6,7 @@ from typing import Any
 from controller.adapters.postgres import Connection
 from controller.kernel.canonical import Json, canonical
 from controller.stores.control.model import OutboxKind, OutboxRow
-from controller.stores.control.statements import QUERIES, every, one
+from controller.stores.control.statements import QUERIES, every, one, run
 
 
 def enqueue_record(
@@ -14,7 +14,7 @@ def enqueue_record(
 ) -> None:
     """Owe the effect `kind` for one journal record; the same record is never owed twice."""
     facts = {"kind": kind, "controller": controller, "journal_seq": seq, "payload": None}
-    connection.execute(QUERIES["enqueue"], facts | {"due_at": due_at})
+    run(connection, QUERIES["enqueue"], facts | {"due_at": due_at})
 
 
 def enqueue(connection: Connection[Any], kind: str, payload: Json, due_at: datetime) -> int:
@@ -36,18 +36,16 @@ def claim(
 
 def finish(connection: Connection[Any], row: OutboxRow) -> None:
     """Say that the effect has happened; a row is finished once."""
-    connection.execute(QUERIES["finish_outbox"], {"id": row.id})
+    run(connection, QUERIES["finish_outbox"], {"id": row.id})
 
 
 def postpone(connection: Connection[Any], row: OutboxRow, *, error: str, due_at: datetime) -> None:
     """Try again at `due_at`; `error` says what went wrong this time."""
     facts = {"id": row.id, "error": error, "due_at": due_at}
-    connection.execute(QUERIES["postpone_outbox"], facts)
+    run(connection, QUERIES["postpone_outbox"], facts)
 
 
 def queued(connection: Connection[Any], kind: str) -> int:
     """Return how many effects of `kind` are owed."""
     row = one(connection, QUERIES["count_queued"], {"kind": kind})
     return int(row["queued"]) if row else 0
-
-

@@ -1,25 +1,35 @@
-"""The room's queries, and how to run one."""
+"""The room's queries, and how to run one: rows by column name, refusals as errors of ours."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from controller.adapters.postgres import Connection, dict_row
+from controller.adapters.postgres import Connection, dict_row, translated
 from controller.adapters.queries import load
+from controller.stores.control import refusals as refusals  # noqa: PLC0414 - registers SQLSTATEs
 
 QUERIES = load("controller.stores.control", "queries.sql")
 
 
-def every(
-    connection: Connection[Any], query: str, facts: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+def every(connection: Connection[Any], query: str, facts: Mapping[str, Any]) -> list[Any]:
     """Run `query` and return its rows by column name."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with translated(), connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query.encode(), facts).fetchall()
 
 
-def one(
-    connection: Connection[Any], query: str, facts: Mapping[str, Any]
-) -> dict[str, Any] | None:
+def one(connection: Connection[Any], query: str, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     """Run `query` and return its first row, if any."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with translated(), connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query.encode(), facts).fetchone()
+
+
+def run(connection: Connection[Any], query: str, facts: Mapping[str, Any]) -> int:
+    """Run `query` and return how many rows it touched."""
+    with translated():
+        return connection.execute(query.encode(), facts).rowcount
+
+
+def run_many(connection: Connection[Any], query: str, facts: Sequence[Mapping[str, Any]]) -> None:
+    """Run `query` once for each of `facts`, in one go."""
+    if facts:
+        with translated(), connection.cursor() as cursor:
+            cursor.executemany(query.encode(), facts)

@@ -25,7 +25,7 @@ from controller.stores.control.model import (
     SeenRelease,
     StaleWriter,
 )
-from controller.stores.control.statements import QUERIES, every, one
+from controller.stores.control.statements import QUERIES, every, one, run, run_many
 
 REVISIONS_MAX = 2**62
 
@@ -49,7 +49,7 @@ def compare_and_set(
     revision = 0 if expected is None else expected.revision
     facts = _row(new) | {"epoch": lease.epoch, "expected": revision}
     query = QUERIES["insert_applied" if expected is None else "update_applied"]
-    if connection.execute(query.encode(), facts).rowcount == 1:
+    if run(connection, query, facts) == 1:
         return
     found = one(connection, QUERIES["lock_applied"], {})
     if found is not None and found["environment"] != new.environment:
@@ -68,7 +68,7 @@ def record_release(connection: Connection[Any], environment: str, release: SeenR
         "commit": release.commit,
         "seen_at": release.seen_at,
     }
-    connection.execute(QUERIES["record_release"].encode(), facts)
+    run(connection, QUERIES["record_release"], facts)
 
 
 def releases(connection: Connection[Any], environment: str) -> tuple[SeenRelease, ...]:
@@ -85,8 +85,7 @@ def record_bundle_versions(
         {"bundle": bundle, "version": version, "sha256": sha256}
         for (bundle, version), sha256 in sorted(versions.items())
     ]
-    with connection.cursor() as cursor:
-        cursor.executemany(QUERIES["record_bundle_version"].encode(), facts)
+    run_many(connection, QUERIES["record_bundle_version"], facts)
 
 
 def bundle_versions(connection: Connection[Any]) -> dict[tuple[str, int], Digest]:
@@ -122,9 +121,8 @@ def replace_live_bundles(
         }
         for live in bundles
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(QUERIES["clear_live_bundles"].encode(), {"environment": environment})
-        cursor.executemany(QUERIES["insert_live_bundle"].encode(), facts)
+    run(connection, QUERIES["clear_live_bundles"], {"environment": environment})
+    run_many(connection, QUERIES["insert_live_bundle"], facts)
 
 
 def append_revision(connection: Connection[Any], revision: AppliedRevision) -> None:
@@ -143,8 +141,8 @@ def append_revision(connection: Connection[Any], revision: AppliedRevision) -> N
         "counts": canonical(counts).decode(),
         "plan_digest": revision.plan_digest,
     }
-    connection.execute(QUERIES["append_revision"].encode(), facts)
-    connection.execute(QUERIES["mark_release_applied"].encode(), facts)
+    run(connection, QUERIES["append_revision"], facts)
+    run(connection, QUERIES["mark_release_applied"], facts)
 
 
 def revisions(
@@ -159,7 +157,7 @@ def revisions(
 def record_root(connection: Connection[Any], root: RootRecord) -> None:
     """Remember an accepted root; its version can never mean another document again."""
     facts = {"version": root.version, "sha256": root.sha256, "envelope": root.envelope}
-    connection.execute(QUERIES["record_root"].encode(), facts)
+    run(connection, QUERIES["record_root"], facts)
 
 
 def roots(connection: Connection[Any]) -> tuple[RootRecord, ...]:

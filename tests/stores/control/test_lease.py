@@ -1,0 +1,110 @@
+"""One leader at a time, and everybody else is fenced off."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from controller.adapters.postgres import Connection, DatabaseBusy, connect, transaction
+from controller.stores.control import lease as leases
+from controller.stores.control import store
+from controller.stores.control.model import Fenced, Lease, LeaseHeld
+from tests.support.control import MINUTE, at_revision, leader
+
+OVER = timedelta(seconds=-1)
+
+
+def test_a_free_lease_is_taken(database: Connection[Any]) -> None:
+    lease = leader(database)
+
+    assert (lease.holder, lease.epoch) == ("one", 1)
+
+
+def test_a_lease_that_somebody_holds_is_not_taken(database: Connection[Any]) -> None:
+    leader(database, "one")
+
+    with pytest.raises(LeaseHeld) as refusal:
+        leader(database, "two")
+
+    assert refusal.value.holder == "one"
+
+
+def test_an_expired_lease_is_taken_over_with_a_later_epoch(database: Connection[Any]) -> None:
+    leases.acquire(database, "production", holder="one", duration=OVER)
+
+    taken = leases.acquire(database, "production", holder="two", duration=MINUTE)
+
+    assert (taken.holder, taken.epoch) == ("two", 2)
+
+
+def test_a_released_lease_is_free_and_its_epoch_is_not_used_again(
+    database: Connection[Any],
+) -> None:
+    leases.release(database, leader(database, "one"))
+
+    assert leases.acquire(database, "production", holder="two", duration=MINUTE).epoch == 2
+
+
+def test_a_restarted_controller_takes_over_from_itself_and_fences_what_it_was(
+    database: Connection[Any],
+) -> None:
+    before = leader(database, "one")
+
+    after = leader(database, "one")
+
+    assert after.epoch == before.epoch + 1
+    with pytest.raises(Fenced):
+        leases.renew(database, before, MINUTE)
+    leases.renew(database, after, MINUTE)
+
+
+def test_a_renewed_lease_lasts_longer_and_keeps_its_epoch(database: Connection[Any]) -> None:
+    lease = leader(database)
+
+    longer = leases.renew(database, lease, 60 * MINUTE)
+
+    assert longer.epoch == lease.epoch
+    assert longer.expires_at > lease.expires_at
+
+
+def test_giving_back_a_lease_that_was_taken_over_changes_nothing(
+    database: Connection[Any],
+) -> None:
+    old = leases.acquire(database, "production", holder="one", duration=OVER)
+    new = leases.acquire(database, "production", holder="two", duration=MINUTE)
+
+    leases.release(database, old)
+
+    assert leases.read(database, "production") == new
+
+
+def test_a_lease_nobody_ever_took_fences(database: Connection[Any]) -> None:
+    never = Lease("production", "one", 1, at_revision(1).applied_at)
+
+    with pytest.raises(Fenced) as refusal:
+        leases.fence(database, never)
+
+    assert (refusal.value.epoch, refusal.value.holder) == (0, "")
+
+
+def test_an_expired_lease_still_writes_while_nobody_took_over(database: Connection[Any]) -> None:
+    late = leases.acquire(database, "production", holder="one", duration=OVER)
+
+    store.compare_and_set(database, late, expected=None, new=at_revision(1))
+
+    assert store.read_applied(database, "production") is not None
+
+
+def test_nobody_takes_over_while_a_writer_is_in_its_transaction(
+    database: Connection[Any], database_url: str
+) -> None:
+    with transaction(database):
+        late = leases.acquire(database, "production", holder="one", duration=OVER)
+    other = connect(database_url, application_name="other", lock_timeout_ms=200)
+    with other, transaction(database):
+        leases.fence(database, late)
+
+        with pytest.raises(DatabaseBusy):
+            leases.acquire(other, "production", holder="two", duration=MINUTE)
+
+        other.rollback()
