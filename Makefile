@@ -40,7 +40,8 @@ test: $(READY) ## Run every test; TESTS=tests/trust for some, WORKERS=4 for more
 
 .PHONY: check
 check: $(READY) ## Format, lint, types, import contracts, migrations: all of them, then a verdict
-	@$(MAKE) --no-print-directory --keep-going check-format check-lint check-types check-imports check-sql
+	@$(MAKE) --no-print-directory --keep-going check-format check-lint check-types check-imports check-sql \
+		|| { echo "check: not clean, see above" >&2; exit 1; }
 	@echo "check: clean"
 
 .PHONY: faults
@@ -83,7 +84,7 @@ check-types:
 check-imports:
 	@echo "check: import contracts"; $(BIN)/lint-imports --no-logo
 check-sql:
-	@echo "check: migrations"; $(BIN)/squawk $(wildcard controller/stores/migrations/*.sql)
+	@echo "check: migrations"; $(BIN)/squawk --reporter gcc $(wildcard controller/stores/migrations/*.sql)
 
 $(UV):
 	@test -n "$(PY)" || { echo "needs Python 3.11 or newer: make PY=/path/to/python3.11" >&2; exit 1; }
