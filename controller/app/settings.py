@@ -1,0 +1,203 @@
+"""The settings of one deploy host: a TOML file and the environment, read once into frozen values.
+
+The file is named by `COUNTERSIGN_CONFIG` or `--config`; paths in it are relative to its folder.
+Every value may be set in the environment instead, as `COUNTERSIGN_<SECTION>__<NAME>`, and
+`DATABASE_URL` is taken where no other database is named. Secrets are named by file, never held in
+the TOML. Unknown names are refused: a misspelt limit must not silently be no limit.
+"""
+
+import os
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from controller.kernel.errors import Refused
+
+CONFIG_VARIABLE = "COUNTERSIGN_CONFIG"
+
+
+class BadSettings(Refused):
+    """The settings file or an environment variable is not what we read."""
+
+    code = "settings.invalid"
+
+
+class NoSettings(Refused):
+    """A command needs the settings of a deploy host and none were named."""
+
+    code = "settings.missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no settings file is named",
+            hint=f"set {CONFIG_VARIABLE} or pass --config (`init --demo-keys` makes one)",
+        )
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Hex40 = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ControllerSection(_Section):
+    """Who this controller is and where it keeps what it may lose."""
+
+    name: Name = Field(default="countersign", description="names the audit branch audit/<name>")
+    environment: Name = Field(default="production", description="the one environment it serves")
+    state_dir: Path = Field(default=Path("state"), description="embedded database, logs and caches")
+
+
+class RepositorySection(_Section):
+    """The artifact repository this controller follows."""
+
+    path: Path = Field(default=Path(), description="a local repository, bare or not")
+    branch: str = Field(default="main", description="the branch people sign", min_length=1)
+    baseline: Hex40 | None = Field(
+        default=None, description="the commit that history must descend from"
+    )
+
+
+class TrustSection(_Section):
+    """The root of trust, pinned out of band."""
+
+    root: Path = Field(description="the pinned root envelope on this host")
+    root_sha256: Hex64 = Field(description="SHA-256 of its payload, as `root show` prints it")
+
+
+class AuditSection(_Section):
+    """How audit commits are signed."""
+
+    key: Path | None = Field(
+        default=None, description="the controller's private audit key (OpenSSH, mode 0600)"
+    )
+
+
+class DatabaseSection(_Section):
+    """Which PostgreSQL holds production; without a URL an embedded one is started."""
+
+    url: SecretStr | None = Field(default=None, description="a PostgreSQL URL")
+    url_file: Path | None = Field(default=None, description="a file that holds the URL")
+    run_as: str | None = Field(
+        default=None, description="the user the embedded server runs as when started by root"
+    )
+    statement_timeout_seconds: int = Field(default=600, gt=0)
+    lock_timeout_seconds: int = Field(default=10, gt=0)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.url is not None and self.url_file is not None:
+            raise ValueError("name the database by url or by url_file, not both")
+        return self
+
+
+class GuardSection(_Section):
+    """When a plan that removes rows waits for a signed acknowledgement."""
+
+    removed_share: Decimal = Field(default=Decimal("0.01"), ge=0, le=1)
+    removed_rows: int = Field(default=1000, ge=0)
+    small_rows: int = Field(default=20, ge=0, description="removing so few is never held")
+
+
+class Settings(BaseSettings):
+    """Everything one deploy host decides."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="COUNTERSIGN_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    controller: ControllerSection = ControllerSection()
+    repository: RepositorySection = RepositorySection()
+    trust: TrustSection
+    audit: AuditSection = AuditSection()
+    database: DatabaseSection = DatabaseSection()
+    guards: GuardSection = GuardSection()
+    folder: Path = Field(default=Path(), exclude=True, description="where relative paths start")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Prefer the environment to the file; read nothing else."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return (env_settings, init_settings)
+
+    def path(self, path: Path) -> Path:
+        """Return a path of these settings as an absolute one."""
+        return (self.folder / path.expanduser()).resolve()
+
+    def database_url(self) -> str | None:
+        """Return the URL of the database, or `None` for the embedded one."""
+        if self.database.url is not None:
+            return self.database.url.get_secret_value()
+        if self.database.url_file is not None:
+            return _secret(self.path(self.database.url_file))
+        return None
+
+
+def named_file(option: Path | None) -> Path:
+    """Return the settings file that `--config` or the environment names."""
+    named = option or os.environ.get(CONFIG_VARIABLE)
+    if not named:
+        raise NoSettings
+    return Path(named)
+
+
+def is_named(option: Path | None) -> bool:
+    """Whether somebody named a settings file."""
+    return bool(option or os.environ.get(CONFIG_VARIABLE))
+
+
+def load(file: Path) -> Settings:
+    """Read and check a settings file; the environment wins over it."""
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSettings(f"{file}: {error.strerror}", hint=f"check {CONFIG_VARIABLE}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{file}: {error}") from None
+    database = data.setdefault("database", {})
+    if not {"url", "url_file"} & database.keys() and (url := os.environ.get("DATABASE_URL")):
+        database["url"] = url
+    try:
+        return Settings(**{**data, "folder": file.resolve().parent})
+    except ValidationError as error:
+        raise BadSettings(f"{file}: {_problems(error)}", hint="see docs/settings.md") from None
+
+
+def _problems(error: ValidationError) -> str:
+    # Never the input itself: it may be a secret.
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False)
+    )
+
+
+def _secret(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise BadSettings(f"{file}: {error.strerror}") from None

@@ -1,0 +1,75 @@
+"""Parse arguments, pick a command, turn errors into exit codes.
+
+Exit codes: 0 done or no difference · 1 differences, findings, not ready · 2 usage or runtime error
+· 3 a signature or trust was refused · 4 stopped by a guard, freeze or missing acknowledgement · 124
+timeout · 130 interrupted.
+
+Command modules import nothing heavy at their top: a command pays only for what it uses.
+"""
+
+import os
+import platform
+import sys
+from typing import Annotated
+
+import typer
+
+from controller import __version__
+from controller.cli.options import OutputOption
+from controller.cli.output import Output, complain, emit, emit_json
+from controller.kernel.errors import ControllerError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="countersign",
+    help="Signed changes in, audited production out: a GitOps controller for payment "
+    "infrastructure.",
+    epilog="Start with `countersign demo`: the whole story in a temporary folder.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        emit(f"countersign {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Signed changes in, audited production out: a GitOps controller for payment infrastructure."""
+
+
+@app.command(epilog="Example: countersign version -o json")
+def version(output: OutputOption = Output.TEXT) -> None:
+    """Print the version."""
+    if output is Output.JSON:
+        emit_json({"countersign": __version__, "python": platform.python_version()})
+    else:
+        emit(f"countersign {__version__}")
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        app()
+    except ControllerError as error:
+        complain(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has left (`| head`): not an error, and nothing more to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
