@@ -1,1 +1,1 @@
-"""What must change, and in which order."""
+"""What must change in production, decided from values alone: no clock, file or database."""

@@ -1,0 +1,295 @@
+"""What changes between two sets of live versions, one file at a time and only where files differ.
+
+A walk over all versions' trees at once stops wherever every object found in a place counts in the
+same windows before and after. Of the files that are left only the lines that differ are parsed. So
+the work grows with the change, and a first load needs no more memory than a batch of files.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeAlias
+
+from controller.artifacts import layout, strictcsv, walk
+from controller.artifacts.layout import BundleId
+from controller.kernel import strictjson
+from controller.kernel.canonical import canonical
+from controller.kernel.errors import Refused
+from controller.kernel.instants import Window, union
+from controller.kernel.objects import Objects, Oid
+from controller.plan.live import LiveVersion, coverage
+from controller.plan.rows import (
+    STORED_TABLES,
+    SourceFile,
+    StoredRow,
+    key_of,
+    own_window,
+    row_order,
+)
+
+FILE_SIZE_MAX_BYTES = 128 * 1024 * 1024
+_BATCH_FILES = 64
+_OPEN = Window()
+
+Windows: TypeAlias = tuple[Window, ...]
+Cells: TypeAlias = tuple[str, ...]
+_Unit: TypeAlias = bytes | Cells
+
+
+class UnreadableRows(Refused):
+    """A file of a live version does not have the form its table has."""
+
+    code = "plan.unreadable_rows"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}", hint="run `countersign validate` on this version")
+        self.path, self.reason = path, reason
+
+
+@dataclass(frozen=True, slots=True)
+class ShardChange:
+    """The rows that one file makes the store drop and put, in a total order."""
+
+    source: SourceFile
+    table: str
+    removed: tuple[StoredRow, ...]
+    added: tuple[StoredRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One of a file's contents, and when it counts before and after."""
+
+    data: bytes
+    before: Windows
+    after: Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The way from the applied versions to the desired ones; iterate it as often as needed."""
+
+    objects: Objects
+    applied: tuple[LiveVersion, ...]
+    desired: tuple[LiveVersion, ...]
+
+    @property
+    def is_one_sided(self) -> bool:
+        """Whether rows only come or only go, so that no row can be on both sides."""
+        sides = [_sides(self.applied, self.desired, bundle) for bundle in self._bundles()]
+        changed = [(before, after) for before, after in sides if before != after]
+        return not any(before for before, _ in changed) or not any(after for _, after in changed)
+
+    def __iter__(self) -> Iterator[ShardChange]:
+        """Yield the change of each file that has one, by bundle and path."""
+        for bundle in self._bundles():
+            yield from _bundle_changes(self.objects, bundle, *_sides_of(self, bundle))
+
+    def _bundles(self) -> list[BundleId]:
+        return sorted({live.bundle for live in (*self.applied, *self.desired)}, key=str)
+
+
+_Sides: TypeAlias = tuple[dict[Oid, Windows], dict[Oid, Windows]]
+
+
+def _sides_of(changes: Changes, bundle: BundleId) -> _Sides:
+    return _sides(changes.applied, changes.desired, bundle)
+
+
+def _sides(
+    applied: Iterable[LiveVersion], desired: Iterable[LiveVersion], bundle: BundleId
+) -> _Sides:
+    return (
+        coverage(live for live in applied if live.bundle == bundle),
+        coverage(live for live in desired if live.bundle == bundle),
+    )
+
+
+def _bundle_changes(
+    objects: Objects, bundle: BundleId, before: Mapping[Oid, Windows], after: Mapping[Oid, Windows]
+) -> Iterator[ShardChange]:
+    trees = sorted({*before, *after})
+    places = [(before.get(tree, ()), after.get(tree, ())) for tree in trees]
+    prefix = layout.files_path(bundle)
+
+    def windows(oids: tuple[Oid | None, ...], oid: Oid, side: int) -> Windows:
+        here = [places[index][side] for index, one in enumerate(oids) if one == oid]
+        return here[0] if len(here) == 1 else union(window for some in here for window in some)
+
+    def same(oids: tuple[Oid | None, ...]) -> bool:
+        present = {oid for oid in oids if oid is not None}
+        return all(windows(oids, oid, 0) == windows(oids, oid, 1) for oid in present)
+
+    found = (
+        (path, table, oids)
+        for path, oids in walk.differing(objects, trees, prefix, same)
+        if (table := table_of(path, prefix)) is not None
+    )
+    for batch in _batches(found):
+        blobs = _read(objects, batch)
+        for path, table, oids in batch:
+            contents = [
+                Content(blobs[oid], windows(oids, oid, 0), windows(oids, oid, 1))
+                for oid in dict.fromkeys(oids)
+                if oid is not None
+            ]
+            change = shard_change(SourceFile(str(bundle), path), table, contents)
+            if change is not None:
+                yield change
+
+
+_Place: TypeAlias = tuple[str, str, tuple[Oid | None, ...]]
+
+
+def _batches(places: Iterable[_Place]) -> Iterator[list[_Place]]:
+    numbered = enumerate(places)
+    for _, some in groupby(numbered, key=lambda pair: pair[0] // _BATCH_FILES):
+        yield [place for _, place in some]
+
+
+def _read(objects: Objects, batch: Sequence[_Place]) -> dict[Oid, bytes]:
+    """Read the blobs of some files: headers first, then the contents in one go."""
+    wanted: dict[Oid, str] = {}
+    for path, _, oids in batch:
+        wanted.update((oid, path) for oid in oids if oid is not None)
+    for oid, path in wanted.items():
+        walk.check_blob(objects, oid, path, FILE_SIZE_MAX_BYTES)
+    return dict(zip(wanted, objects.read_many(wanted), strict=True))
+
+
+def table_of(path: str, prefix: str) -> str | None:
+    """Return the table a file belongs to, or `None` when it belongs to none."""
+    first, _, rest = path.removeprefix(prefix + "/").partition("/")
+    suffix = ".json" if first == "rules" else ".csv"
+    name = first if rest else first.removesuffix(suffix)
+    return name if name in STORED_TABLES and path.endswith(suffix) else None
+
+
+def shard_change(source: SourceFile, table: str, contents: Sequence[Content]) -> ShardChange | None:
+    """Return what one file makes change, or `None` when nothing does."""
+    units, cells = _units(source, table, contents)
+    sides: dict[int, tuple[Windows, Windows]] = {}
+    removed: list[StoredRow] = []
+    added: list[StoredRow] = []
+    for unit, mask in _masks(source, units):
+        if mask not in sides:
+            sides[mask] = _merged(contents, mask)
+        before, after = sides[mask]
+        if before == after:
+            continue
+        row = cells(unit)
+        own = own_window(row)
+        old, new = _within(before, own), _within(after, own)
+        if old == new:
+            continue
+        key = key_of(table, row)
+        removed += [StoredRow(table, key, one, row, source) for one in old if one not in new]
+        added += [StoredRow(table, key, one, row, source) for one in new if one not in old]
+    if not removed and not added:
+        return None
+    return ShardChange(
+        source,
+        table,
+        tuple(sorted(removed, key=row_order)),
+        tuple(sorted(added, key=row_order)),
+    )
+
+
+def _within(windows: Windows, own: Window) -> Windows:
+    if own == _OPEN:
+        return windows
+    inside = (window.intersect(own) for window in windows)
+    return tuple(window for window in inside if window is not None)
+
+
+def _merged(contents: Sequence[Content], mask: int) -> tuple[Windows, Windows]:
+    some = [content for index, content in enumerate(contents) if mask >> index & 1]
+    if len(some) == 1:
+        return some[0].before, some[0].after
+    return (
+        union(window for content in some for window in content.before),
+        union(window for content in some for window in content.after),
+    )
+
+
+def _masks(source: SourceFile, units: Sequence[Collection[_Unit]]) -> Iterator[tuple[_Unit, int]]:
+    """Yield each different line with the set of contents it stands in, as bits."""
+    masks: dict[_Unit, int] = {}
+    for index, some in enumerate(units):
+        bit = 1 << index
+        for unit in some:
+            mask = masks.get(unit, 0)
+            if mask & bit:
+                raise UnreadableRows(source.path, "a line that stands twice")
+            masks[unit] = mask | bit
+    return iter(masks.items())
+
+
+def _units(
+    source: SourceFile, table: str, contents: Sequence[Content]
+) -> tuple[list[Sequence[_Unit]], Callable[[_Unit], Cells]]:
+    """Return what is compared, and how it becomes cells.
+
+    Lines where all contents have one header, so that only lines that differ are parsed; cells
+    where the header changed, and for documents.
+    """
+    if table == "rules":
+        rules: list[Sequence[_Unit]] = [_rules(source, content.data) for content in contents]
+        return rules, _as_cells
+    headers = {content.data.partition(b"\n")[0] for content in contents}
+    if len(headers) == 1:
+        expand = _expander(source, table, headers.pop())
+        lines: list[Sequence[_Unit]] = [strictcsv.lines(content.data) for content in contents]
+        return lines, lambda unit: expand(unit) if isinstance(unit, bytes) else unit
+    parsed: list[Sequence[_Unit]] = []
+    for content in contents:
+        expand = _expander(source, table, content.data.partition(b"\n")[0])
+        parsed.append([expand(line) for line in strictcsv.lines(content.data)])
+    return parsed, _as_cells
+
+
+def _as_cells(unit: _Unit) -> Cells:
+    assert isinstance(unit, tuple)
+    return unit
+
+
+def _expander(source: SourceFile, table: str, header: bytes) -> Callable[[bytes], Cells]:
+    """Return how a line becomes all of the table's cells; columns left out are empty."""
+    columns = STORED_TABLES[table].columns
+    try:
+        names = tuple(header.decode().split(","))
+    except UnicodeDecodeError:
+        raise UnreadableRows(source.path, "a header that is not UTF-8") from None
+    if len(set(names)) != len(names) or not set(names) <= set(columns):
+        raise UnreadableRows(source.path, f"not a header of {table}")
+    width = len(names)
+    if names == columns:
+        return lambda line: strictcsv.parse_line(line.decode(), width)
+    index = tuple(names.index(name) if name in names else width for name in columns)
+
+    def expand(line: bytes) -> Cells:
+        cells = (*strictcsv.parse_line(line.decode(), width), "")
+        return tuple([cells[one] for one in index])
+
+    return expand
+
+
+def _rules(source: SourceFile, data: bytes) -> list[Cells]:
+    document = strictjson.parse(data)
+    if not isinstance(document, dict) or not isinstance(document.get("rules"), list):
+        raise UnreadableRows(source.path, "not a document of routing rules")
+    return [_rule(source, rule) for rule in document["rules"]]
+
+
+def _rule(source: SourceFile, rule: object) -> Cells:
+    if not isinstance(rule, dict) or not isinstance(rule.get("id"), str):
+        raise UnreadableRows(source.path, "a rule without an id")
+    priority = rule.get("priority")
+    return (
+        source.bundle,
+        rule["id"],
+        "" if priority is None else str(priority),
+        canonical(rule).decode(),
+        rule.get("effective_from") or "",
+        rule.get("effective_to") or "",
+    )

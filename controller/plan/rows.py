@@ -1,0 +1,95 @@
+"""Rows as the store keeps them: a key, a window, the cells of one signed line, and its file.
+
+A row's stored window is the line's own window inside the window of the versions that carry it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from controller.artifacts.tables import TABLES, Table, row_key, span
+from controller.kernel.instants import Window, format_instant
+
+RULES = Table(
+    "rules",
+    ("bundle", "id", "priority", "document", "effective_from", "effective_to"),
+    ("bundle", "id"),
+)
+"""Routing rules as a table: one row for each rule of a document, `document` in canonical JSON."""
+
+STORED_TABLES: Mapping[str, Table] = {**TABLES, RULES.name: RULES}
+"""Every table of the directory, in the order rows are put."""
+
+_KEY_COLUMNS = {
+    name: tuple(table.columns.index(column) for column in table.key)
+    for name, table in STORED_TABLES.items()
+}
+_OPEN = Window()
+_UNIT = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file of a bundle: `path` is the path in the repository."""
+
+    bundle: str
+    path: str
+
+
+class StoredRow(NamedTuple):
+    """One row of a table of the store.
+
+    A named tuple, not a dataclass: a cold load makes millions of them.
+    """
+
+    table: str
+    key: int
+    window: Window
+    cells: tuple[str, ...]
+    source: SourceFile
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The key's text, in parts."""
+        return key_parts(self.table, self.cells)
+
+
+def key_parts(table: str, cells: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the key of a row as text; a range's key is its padded span."""
+    if table == "ranges":
+        lo, hi = span(cells[0], cells[1])
+        return (str(lo), str(hi))
+    return tuple(cells[index] for index in _KEY_COLUMNS[table])
+
+
+def key_of(table: str, cells: tuple[str, ...]) -> int:
+    """Return the number that stands for a row's key."""
+    return row_key(table, key_parts(table, cells))
+
+
+def own_window(cells: tuple[str, ...]) -> Window:
+    """Return the window a line declares for itself: its last two cells."""
+    if not cells[-2] and not cells[-1]:
+        return _OPEN
+    return Window.parse(cells[-2], cells[-1])
+
+
+def row_text(row: StoredRow) -> str:
+    """Return a row as one unambiguous text: what plan digests are made of.
+
+    The separators are control characters, which no cell may hold.
+    """
+    start, end = row.window.start, row.window.end
+    return _UNIT.join(
+        (
+            row.table,
+            format_instant(start) if start else "",
+            format_instant(end) if end else "",
+            *row.cells,
+        )
+    )
+
+
+def row_order(row: StoredRow) -> tuple[object, ...]:
+    """Order rows of one table: by key text, then by window."""
+    return (row.parts, row.window.order)

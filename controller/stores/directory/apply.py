@@ -1,0 +1,108 @@
+"""A plan's rows become the store's rows, inside the caller's transaction.
+
+Whatever is refused here is refused before anything is visible: the caller rolls back. Nothing is
+committed here, and no clock is read.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from controller.adapters.postgres import Connection
+from controller.plan.changes import ShardChange
+from controller.plan.rows import SourceFile, StoredRow
+from controller.plan.strategy import Strategy, choose
+from controller.stores.directory import digest, files
+from controller.stores.directory.bulk import RebuiltLoad, StagedLoad
+from controller.stores.directory.few import FewLoad
+from controller.stores.directory.model import Applied
+from controller.stores.directory.tables import STORE_TABLES
+
+_BATCH_ROWS = 4_000
+
+
+class Load(Protocol):
+    """One table's part of an apply: rows come in, are written, and are checked."""
+
+    @property
+    def live(self) -> str:
+        """The relation that holds the table's rows while the checks run."""
+        ...
+
+    def add(
+        self,
+        removed: Iterable[StoredRow],
+        added: Iterable[StoredRow],
+        numbers: Mapping[SourceFile, int],
+    ) -> None:
+        """Take rows to drop and rows to put."""
+        ...
+
+    def write(self) -> Applied:
+        """Drop and put; refuse rows that clash with one another."""
+        ...
+
+    def check_references(self, live: Mapping[str, str], rebuilt: frozenset[str]) -> None:
+        """Refuse references that lead nowhere, in both directions."""
+        ...
+
+    def finish(self) -> None:
+        """Make the rows the table's, when every table has been checked."""
+        ...
+
+
+def apply(
+    connection: Connection[Any],
+    shards: Iterable[ShardChange],
+    *,
+    revision: int,
+    changed: Mapping[str, int],
+) -> tuple[Applied, ...]:
+    """Drop and put the rows of `shards`; return what happened to each table that changed.
+
+    `changed` says how many rows of each table change, as the plan counted them or as signed
+    statements promise them: it chooses the way, not the outcome.
+    """
+    digest.renew(connection)
+    sizes = digest.kept(connection)
+    loads: dict[str, Load] = {}
+    for batch in _batches(shards):
+        numbers = files.number(connection, {shard.source for shard in batch if shard.added})
+        for shard in batch:
+            load = loads.get(shard.table)
+            if load is None:
+                strategy = choose(changed.get(shard.table, 0), sizes[shard.table].rows)
+                load = loads[shard.table] = _load(connection, shard.table, strategy, revision)
+            load.add(shard.removed, shard.added, numbers)
+    ordered = [name for name in STORE_TABLES if name in loads]
+    applied = tuple(loads[name].write() for name in ordered)
+    rebuilt = frozenset(name for name in ordered if isinstance(loads[name], RebuiltLoad))
+    live = {name: f"directory.{table.name}" for name, table in STORE_TABLES.items()}
+    live |= {name: load.live for name, load in loads.items()}
+    for name in ordered:
+        loads[name].check_references(live, rebuilt)
+    for name in ordered:
+        loads[name].finish()
+    return applied
+
+
+def _load(connection: Connection[Any], table: str, strategy: Strategy, revision: int) -> Load:
+    match strategy:
+        case Strategy.DELTA:
+            return FewLoad(connection, table, revision)
+        case Strategy.STAGED:
+            return StagedLoad(connection, table, revision)
+        case Strategy.REBUILD:
+            return RebuiltLoad(connection, table, revision)
+
+
+def _batches(shards: Iterable[ShardChange]) -> Iterator[list[ShardChange]]:
+    batch: list[ShardChange] = []
+    rows = 0
+    for shard in shards:
+        batch.append(shard)
+        rows += len(shard.added) + len(shard.removed)
+        if rows >= _BATCH_ROWS:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch

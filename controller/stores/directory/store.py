@@ -1,0 +1,29 @@
+"""The directory's door: apply rows in a transaction, ask as of an instant, prove the content."""
+
+from controller.stores.directory.apply import apply
+from controller.stores.directory.digest import kept, recompute, renew, verify
+from controller.stores.directory.resolve import (
+    endpoints_of,
+    next_boundary,
+    participant,
+    resolve_identifier,
+    resolve_iin,
+    rules_at,
+)
+from controller.stores.directory.trace import stored_rows, trace
+
+__all__ = [
+    "apply",
+    "endpoints_of",
+    "kept",
+    "next_boundary",
+    "participant",
+    "recompute",
+    "renew",
+    "resolve_identifier",
+    "resolve_iin",
+    "rules_at",
+    "stored_rows",
+    "trace",
+    "verify",
+]
