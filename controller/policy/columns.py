@@ -55,7 +55,9 @@ class ColumnCheck:
     wants: str
 
 
-def compile_columns(schema: Mapping[str, Any], columns: Sequence[str], name: str) -> list[ColumnCheck]:
+def compile_columns(
+    schema: Mapping[str, Any], columns: Sequence[str], name: str
+) -> list[ColumnCheck]:
     """Turn a row schema's properties into column checks, or raise BadSchema."""
     properties = schema.get("properties", {})
     if schema.get("additionalProperties") is not False or set(properties) != set(columns):

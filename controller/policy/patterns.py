@@ -15,7 +15,9 @@ _FORBIDDEN = (
     (re.compile(r"[*+?}][*+]"), "a possessive or doubled repetition"),
     (re.compile(r"&&|--|~~|\[\[|\[:"), "a set operation inside a class"),
 )
-_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?:|[()|]|\{\d+(?:,\d*)?\}|[*+?]|.", re.DOTALL)
+_TOKEN = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?:|[()|]|\{\d+(?:,\d*)?\}|[*+?]|.", re.DOTALL
+)
 
 
 class BadPattern(Refused):

@@ -216,9 +216,7 @@ class _Reader:
 
     def _codes(
         self, wanted: Iterable[str]
-    ) -> tuple[
-        dict[str, CodeList], dict[str, tuple[tuple[str, str], ...]], dict[str, Scheme]
-    ]:
+    ) -> tuple[dict[str, CodeList], dict[str, tuple[tuple[str, str], ...]], dict[str, Scheme]]:
         codes: dict[str, CodeList] = {}
         for name in sorted({"iso3166-1", "iso4217", *wanted}):
             path = f"_codes/{name}.json"

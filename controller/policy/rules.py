@@ -20,9 +20,7 @@ from controller.policy.urls import URL_TESTS
 ELSEWHERE = frozenset({"schema", "text", "layout", "document"})
 """Kinds whose findings come from a schema or from reading a file."""
 
-ACROSS = frozenset(
-    {"unique", "reference", "needed", "chain", "gap", "inside", "spans", "listed"}
-)
+ACROSS = frozenset({"unique", "reference", "needed", "chain", "gap", "inside", "spans", "listed"})
 """Kinds that compare rows with rows."""
 
 

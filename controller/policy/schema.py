@@ -69,7 +69,10 @@ class RowSchema:
         for error in self._validator.iter_errors(row):
             path = list(error.schema_path)
             yield Violation(
-                _pointer(error.instance_path), error.message, str(path[-1]), rule_at(self._schema, path)
+                _pointer(error.instance_path),
+                error.message,
+                str(path[-1]),
+                rule_at(self._schema, path),
             )
 
 
