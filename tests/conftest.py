@@ -1,8 +1,15 @@
 """What every test may ask for."""
 
+import itertools
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from controller.adapters.embedded import EmbeddedPostgres
+from controller.adapters.migrations import migrate
+from controller.adapters.postgres import Connection, TupleRow, connect, with_database
 
 _SHARED = Path(__file__).parents[2] / "shared"
 
@@ -13,3 +20,46 @@ def shared_dir() -> Path:
     if not _SHARED.is_dir():
         pytest.skip("needs ../shared (real data and other people's test vectors)")
     return _SHARED
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """Return the URL of an embedded server that lives as long as this test process."""
+    with tempfile.TemporaryDirectory(prefix="countersign-tests-") as scratch:
+        # Root's server runs as another user, who has to pass through a folder of ours.
+        Path(scratch).chmod(0o711)
+        with EmbeddedPostgres(Path(scratch) / "state", fsync=False) as server:
+            yield server.url
+
+
+@pytest.fixture(scope="session")
+def template_database(server_url: str) -> str:
+    """Return the name of a migrated database to copy; nobody stays connected to it."""
+    name = "template_migrated"
+    with connect(server_url, application_name="tests", autocommit=True) as administrator:
+        administrator.execute(f"CREATE DATABASE {name}")
+    with connect(with_database(server_url, name), application_name="tests") as connection:
+        migrate(connection)
+    return name
+
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def database_url(server_url: str, template_database: str) -> Iterator[str]:
+    """Return the URL of a fresh migrated database, dropped after the test."""
+    name = f"test_{next(_NUMBERS)}"
+    with connect(server_url, application_name="tests", autocommit=True) as administrator:
+        copy = f"CREATE DATABASE {name} TEMPLATE {template_database} STRATEGY FILE_COPY"
+        administrator.execute(copy)
+        yield with_database(server_url, name)
+        administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Connection[TupleRow]]:
+    """Return a connection to a fresh migrated database; what a test leaves open is rolled back."""
+    connection = connect(database_url, application_name="tests")
+    yield connection
+    connection.close()

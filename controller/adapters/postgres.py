@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 from psycopg import Connection, Cursor, Error, IsolationLevel, Notify, OperationalError, errors, sql
 from psycopg import ProgrammingError as _ProgrammingError
@@ -271,8 +272,8 @@ def is_idle(connection: Connection[Any]) -> bool:
 
 
 def with_database(url: str, database: str) -> str:
-    """Return `url` (any form libpq reads) with another database name."""
-    return make_conninfo(**(_facts(url) | {"dbname": database}))
+    """Return the URL of another database of the server that `url` (any form libpq reads) names."""
+    return "postgresql://?" + urlencode(_facts(url) | {"dbname": database}, quote_via=quote)
 
 
 def _configure(
