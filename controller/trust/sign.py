@@ -86,7 +86,7 @@ def usual_scheme(signer: Signer) -> Scheme:
 def sign_envelope(
     payload_type: str, payload: bytes, signers: Iterable[tuple[Signer, Scheme]]
 ) -> Envelope:
-    """Return an envelope signed by each signer, in the scheme that the root declares for its key."""
+    """Return an envelope signed by each signer, in the scheme the root declares for its key."""
     envelope = Envelope(payload_type, payload, ())
     for signer, scheme in signers:
         envelope = add_signature(envelope, signer, scheme)

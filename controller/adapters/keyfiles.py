@@ -1,0 +1,87 @@
+"""Files that hold secrets: read only when nobody else can, written once and never over another.
+
+Knows nothing of what is in them.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from controller.kernel.errors import Refused
+
+SECRET_MAX_BYTES = 64 * 1024
+_SECRET_MODE = 0o600
+_PUBLIC_MODE = 0o644
+_OTHERS = 0o077
+
+
+class UnsafeKeyFile(Refused):
+    """A secret's file is missing, not a plain file, or open to other users."""
+
+    code = "keyfiles.unsafe"
+
+
+class KeyFileExists(Refused):
+    """A file that should be made is there already."""
+
+    code = "keyfiles.exists"
+
+
+def read_secret(path: Path) -> bytes:
+    """Return a secret's bytes; refuse links, other kinds of file, and group or world access."""
+    return _read(path, secret=True)
+
+
+def read_public(path: Path) -> str:
+    """Return the text of a public key file."""
+    return _read(path, secret=False).decode(errors="replace")
+
+
+def write_pair(path: Path, *, secret: bytes, public: str) -> None:
+    """Write a private key and, beside it, `<path>.pub`; refuse when either exists."""
+    public_path = path.with_name(path.name + ".pub")
+    for one in (path, public_path):
+        if os.path.lexists(one):
+            raise KeyFileExists(f"{one} exists already", hint="choose another name")
+    write_new(path, secret, mode=_SECRET_MODE)
+    try:
+        write_new(public_path, public.encode(), mode=_PUBLIC_MODE)
+    except BaseException:
+        path.unlink()
+        raise
+
+
+def write_new(path: Path, data: bytes, *, mode: int) -> None:
+    """Create a file with exactly these bytes, on disk when this returns."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    except FileExistsError:
+        raise KeyFileExists(f"{path} exists already", hint="choose another name") from None
+    except OSError as error:
+        raise UnsafeKeyFile(f"cannot write {path}: {error.strerror}") from error
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(path: Path, *, secret: bool) -> bytes:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise UnsafeKeyFile(
+            f"cannot read {path}: {error.strerror}", hint="name a plain file, not a link"
+        ) from error
+    with os.fdopen(handle, "rb") as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise UnsafeKeyFile(f"{path} is not a plain file")
+        if secret and facts.st_mode & _OTHERS:
+            raise UnsafeKeyFile(
+                f"{path} can be read by other users (mode {stat.S_IMODE(facts.st_mode):04o})",
+                hint=f"chmod 600 {path}",
+            )
+        data = file.read(SECRET_MAX_BYTES + 1)
+    if len(data) > SECRET_MAX_BYTES:
+        raise UnsafeKeyFile(f"{path} is larger than {SECRET_MAX_BYTES} bytes")
+    return data
