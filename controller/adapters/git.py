@@ -239,6 +239,15 @@ class GitRepository:
         """Return a commit's tree."""
         return Oid(self._commit(commit).tree_id.raw)
 
+    def entry(self, tree: Oid, path: str) -> Oid | None:
+        """Return the id of what stands at a path, unjudged: only good for telling apart."""
+        with _translated(tree):
+            found = self._repository[_key(tree)]
+        try:
+            return Oid((cast(pygit2.Tree, found) / path).id.raw)
+        except (KeyError, TypeError):
+            return None
+
     def parents_of(self, commit: Oid) -> tuple[Oid, ...]:
         """Return a commit's parents."""
         return tuple(Oid(parent.raw) for parent in self._commit(commit).parent_ids)

@@ -20,6 +20,7 @@ DEPTH_MAX = 12
 TREE_SIZE_MAX_BYTES = 32 * 1024 * 1024
 
 _FILE, _DIRECTORY = b"100644", b"40000"
+_DIRECTORIES = (_DIRECTORY, b"040000")
 _OID_SIZE = 20
 _SEGMENT = re.compile(rb"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _ENTRY = re.compile(rb"(100644|40000) ([a-z0-9][a-z0-9._-]{0,63})\0(.{20})", re.ASCII | re.DOTALL)
@@ -204,8 +205,11 @@ def _read_tree(objects: Objects, tree: Oid, path: str) -> bytes:
 
 
 def _find_first(objects: Objects, tree: Oid, name: str) -> Entry | None:
-    raw = _read_tree(objects, tree, "")
-    found = [entry for entry in parse_tree(raw) if entry[1] == name.encode()]
+    entries = parse_tree(_read_tree(objects, tree, ""))
+    keys = [other + b"/" if mode in _DIRECTORIES else other for mode, other, _ in entries]
+    if any(left >= right for left, right in pairwise(keys)):
+        raise BadTree("", "entries out of order, or a name that stands twice")
+    found = [entry for entry in entries if entry[1] == name.encode()]
     if not found:
         return None
     fault = _fault(found[0][0], found[0][1])
