@@ -100,8 +100,8 @@ def test_nobody_takes_over_while_a_writer_is_in_its_transaction(
 ) -> None:
     with transaction(database):
         late = leases.acquire(database, "production", holder="one", duration=OVER)
-    other = connect(database_url, application_name="other", lock_timeout_ms=200)
-    with other, transaction(database):
+    with connect(database_url, application_name="other") as other, transaction(database):
+        other.execute("SET lock_timeout = '200ms'")
         leases.fence(database, late)
 
         with pytest.raises(DatabaseBusy):

@@ -33,7 +33,6 @@ def test_an_effect_that_is_done_is_owed_no_more(database: Connection[Any]) -> No
 
     assert outbox.queued(database, "manifest") == 0
     with pytest.raises(IllegalMove):
-        outbox.postpone(database, row, error="late", due_at=NOON)
         run(database, "UPDATE controller.outbox SET state = 'queued'", {})
 
 
@@ -55,9 +54,7 @@ def test_an_effect_cannot_become_another_one(database: Connection[Any]) -> None:
         run(database, "UPDATE controller.outbox SET payload = '{\"more\": 1}'", {})
 
 
-def test_two_workers_never_hold_the_same_row(
-    database: Connection[Any], database_url: str
-) -> None:
+def test_two_workers_never_hold_the_same_row(database: Connection[Any], database_url: str) -> None:
     with transaction(database):
         for number in range(3):
             outbox.enqueue(database, "manifest", {"n": number}, NOON)

@@ -221,9 +221,7 @@ def test_a_root_version_that_is_another_document_is_refused(database: Connection
         "TRUNCATE controller.root",
     ],
 )
-def test_histories_are_neither_changed_nor_removed(
-    database: Connection[Any], attack: str
-) -> None:
+def test_histories_are_neither_changed_nor_removed(database: Connection[Any], attack: str) -> None:
     store.record_release(database, "production", release(1))
     store.append_revision(database, revision(1))
     store.record_bundle_versions(database, {("caip/chains", 1): some_digest("one")})
@@ -241,8 +239,12 @@ def test_a_digest_that_is_none_is_refused_by_its_column(database: Connection[Any
 def test_a_transaction_that_fails_leaves_nothing_behind(database: Connection[Any]) -> None:
     lease = leader(database)
 
-    with pytest.raises(HistoryGap), transaction(database):
-        store.compare_and_set(database, lease, expected=None, new=at_revision(1))
-        store.append_revision(database, revision(2))
+    def apply() -> None:
+        with transaction(database):
+            store.compare_and_set(database, lease, expected=None, new=at_revision(1))
+            store.append_revision(database, revision(2))
+
+    with pytest.raises(HistoryGap):
+        apply()
 
     assert store.read_applied(database, "production") is None

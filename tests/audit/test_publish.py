@@ -1,0 +1,190 @@
+"""Every record becomes one commit, in order, whatever the branch held before."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.adapters.git import RefMoved
+from controller.adapters.postgres import Connection
+from controller.audit import commit
+from controller.audit.commit import record_in
+from controller.audit.publish import AuditForked, publish
+from controller.kernel.objects import Oid
+from controller.stores.control import outbox
+from controller.stores.control.model import OutboxKind
+from controller.trust.commit import parse_commit
+from tests.support.trail import AUDITOR, STRANGER, Trail
+
+
+def test_every_record_becomes_one_commit_in_order(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    trail = Trail.at(tmp_path)
+    applied = [trail.apply(database) for _ in range(3)]
+
+    published = trail.publish(database)
+
+    assert trail.commits() == list(published.commits)
+    assert published.waiting == 0
+    messages = [parse_commit(trail.repository.raw_commit(one)).message for one in trail.commits()]
+    assert [record_in(message) for message in messages] == [one.to_bytes() for one in applied]
+
+
+def test_publishing_again_writes_nothing(database: Connection[Any], tmp_path: Path) -> None:
+    trail = Trail.at(tmp_path)
+    trail.apply(database)
+    trail.publish(database)
+    tip = trail.tip()
+
+    published = trail.publish(database)
+
+    assert (published.commits, published.waiting) == ((), 0)
+    assert trail.tip() == tip
+
+
+def test_a_limit_leaves_the_rest_waiting(database: Connection[Any], tmp_path: Path) -> None:
+    trail = Trail.at(tmp_path)
+    for _ in range(3):
+        trail.apply(database)
+
+    published = publish(database, trail.repository, AUDITOR, "one", limit=2)
+
+    assert (len(published.commits), published.waiting) == (2, 1)
+
+
+def test_two_controllers_publish_to_two_branches(database: Connection[Any], tmp_path: Path) -> None:
+    trail = Trail.at(tmp_path)
+    for controller in ("one", "two", "one"):
+        trail.apply(database, controller)
+        trail.publish(database, controller)
+
+    assert len(trail.commits("one")) == 2
+    assert len(trail.commits("two")) == 1
+    assert trail.tip("one") != trail.tip("two")
+
+
+def test_a_branch_that_was_restored_from_an_older_copy_gets_back_the_same_commits(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    trail = Trail.at(tmp_path)
+    for _ in range(3):
+        trail.apply(database)
+    trail.publish(database)
+    before = trail.commits()
+    trail.point_at(before[0])
+
+    trail.apply(database)
+    trail.publish(database)
+
+    assert trail.commits()[:3] == before
+    assert len(trail.commits()) == 4
+
+
+def test_a_branch_that_holds_another_record_is_never_written_over(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    trail = Trail.at(tmp_path)
+    trail.apply(database)
+    trail.build(1)
+
+    with pytest.raises(AuditForked, match="not the journal's"):
+        trail.publish(database)
+
+    assert outbox.queued(database, OutboxKind.AUDIT_COMMIT) == 1
+
+
+def test_a_branch_that_is_ahead_of_the_journal_is_never_written_over(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    trail = Trail.at(tmp_path)
+    trail.apply(database)
+    trail.build(2)
+
+    with pytest.raises(AuditForked, match="the journal does not"):
+        trail.publish(database)
+
+
+def test_a_branch_that_ends_with_somebody_elses_commit_is_never_written_over(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    trail = Trail.at(tmp_path)
+    trail.apply(database)
+    trail.commit_files(commit.reference("one"), {"readme": b"hi"})
+
+    with pytest.raises(AuditForked):
+        trail.publish(database)
+
+
+def test_a_branch_that_moves_while_we_publish_is_looked_at_again(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    class Racing:
+        """Another publisher of the same controller moves the branch between look and move."""
+
+        def __init__(self) -> None:
+            self.raced = False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(trail.repository, name)
+
+        def move(self, ref: str, old: Oid | None, new: Oid) -> None:
+            if not self.raced:
+                self.raced = True
+                trail.repository.move(ref, old, new)
+            trail.repository.move(ref, old, new)
+
+    trail = Trail.at(tmp_path)
+    trail.apply(database)
+    racing = Racing()
+
+    with pytest.raises(RefMoved):
+        publish(database, racing, AUDITOR, "one")
+    publish(database, racing, AUDITOR, "one")
+
+    assert len(trail.commits()) == 1
+    assert outbox.queued(database, OutboxKind.AUDIT_COMMIT) == 0
+
+
+def verify_commit(trail: Trail, allowed: Path, one: Oid) -> subprocess.CompletedProcess[str]:
+    git = ["git", "-c", f"gpg.ssh.allowedSignersFile={allowed}", "-C", str(trail.repository.path)]
+    return subprocess.run(
+        [*git, "verify-commit", "-v", one.hex()], capture_output=True, text=True, check=False
+    )
+
+
+def test_git_itself_accepts_the_commits_of_a_listed_key_and_no_other(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    trail = Trail.at(tmp_path)
+    trail.apply(database)
+    trail.apply(database)
+    trail.publish(database)
+    allowed, others = tmp_path / "allowed", tmp_path / "others"
+    allowed.write_text(f'one namespaces="git" {AUDITOR.public.line}\n')
+    others.write_text(f'one namespaces="git" {STRANGER.public.line}\n')
+
+    for one in trail.commits():
+        accepted = verify_commit(trail, allowed, one)
+        assert accepted.returncode == 0, accepted.stderr
+        assert 'Good "git" signature for one' in accepted.stderr
+        assert verify_commit(trail, others, one).returncode != 0
+
+
+def test_git_finds_nothing_wrong_with_the_repository(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    trail = Trail.at(tmp_path)
+    for _ in range(3):
+        trail.apply(database)
+    trail.publish(database)
+
+    fsck = subprocess.run(
+        ["git", "-C", str(trail.repository.path), "fsck", "--strict", "--full"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (fsck.returncode, fsck.stdout) == (0, "")

@@ -1,0 +1,135 @@
+"""A world with a source branch, a journal and an audit branch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from controller.adapters.git import GitRepository
+from controller.adapters.postgres import Connection, transaction
+from controller.audit import commit as commits
+from controller.audit import journal
+from controller.audit.journal import Link
+from controller.audit.prove import Proof, verify_git
+from controller.audit.publish import Published, publish
+from controller.audit.record import GENESIS, AuditRecord
+from controller.kernel.canonical import sha256
+from controller.kernel.objects import Oid
+from controller.trust.keys import PublicKey
+from controller.trust.sign import SeedSigner, Signer, sign_commit
+from tests.support.audit import NOON, record
+
+AUDITOR = SeedSigner.of(b"auditor".ljust(32, b"."))
+STRANGER = SeedSigner.of(b"stranger".ljust(32, b"."))
+ALICE = "alice <alice@bank.example> 1795176000 +0000"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditKeys:
+    """A root of trust, as far as the trail asks it."""
+
+    keys: tuple[PublicKey, ...] = (PublicKey.of(AUDITOR.public, "controller"),)
+
+    def audit_keys(self, controller: str) -> tuple[PublicKey, ...]:
+        """Return the same keys for every controller."""
+        assert controller
+        return self.keys
+
+
+@dataclass(slots=True)
+class Trail:
+    """A repository whose source branch has releases and whose audit branch says so."""
+
+    repository: GitRepository
+    records: list[AuditRecord] = field(default_factory=list)
+    tables: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def at(cls, path: Path) -> "Trail":
+        """Return an empty world."""
+        return cls(GitRepository.init(path / "shop.git", bare=True))
+
+    def next_record(self, link: Link, controller: str = "one") -> AuditRecord:
+        """Commit a release to the source branch; return the record of applying it."""
+        payload = b'{"serial": %d}\n' % (link.seq + 1)
+        source = self.commit_files(
+            "refs/heads/main", {"environments/production/release.json": payload}
+        )
+        released = (source, sha256(payload))
+        one = record(link.seq + 1, controller=controller, prev=link.sha256, source=released)
+        return replace(one, tables=self.tables)
+
+    def commit_files(self, ref: str, files: dict[str, bytes]) -> Oid:
+        """Commit exactly these files on top of a branch."""
+        tree, parent = self.repository.write_tree(dict(files)), self.repository.target(ref)
+        above = f"parent {parent.hex()}\n" if parent else ""
+        header = f"tree {tree.hex()}\n{above}author {ALICE}\ncommitter {ALICE}\n"
+        commit = self.repository.write_commit(f"{header}\nWork\n".encode(), None)
+        self.repository.move(ref, parent, commit)
+        return commit
+
+    def apply(self, connection: Connection[Any], controller: str = "one") -> AuditRecord:
+        """Append one record to the journal, as applying a revision does."""
+        with transaction(connection):
+            return journal.append(
+                connection, controller, lambda link: self.next_record(link, controller)
+            )
+
+    def publish(self, connection: Connection[Any], controller: str = "one") -> Published:
+        """Publish what is owed."""
+        return publish(connection, self.repository, AUDITOR, controller)
+
+    def build(self, length: int, controller: str = "one") -> "Trail":
+        """Write a whole branch without a database."""
+        link = Link(0, GENESIS)
+        for _ in range(length):
+            self.records.append(self.next_record(link, controller))
+            link = Link(self.records[-1].seq, self.records[-1].sha256)
+        self.rewrite(self.records, controller=controller)
+        return self
+
+    def rewrite(
+        self,
+        records: list[AuditRecord],
+        *,
+        controller: str = "one",
+        signers: dict[int, Signer] | None = None,
+        bend: Callable[[int, bytes], bytes] = lambda _, content: content,
+    ) -> list[Oid]:
+        """Make the branch hold exactly these records, whoever signs them, bent or not."""
+        written: list[Oid] = []
+        self.repository.empty_tree()
+        for number, one in enumerate(records, start=1):
+            content = bend(number, commits.content(one, written[-1] if written else None))
+            signer = (signers or {}).get(number, AUDITOR)
+            written.append(self.repository.write_commit(content, sign_commit(content, signer)))
+        self.point_at(written[-1], controller)
+        return written
+
+    def point_at(self, tip: Oid, controller: str = "one") -> None:
+        """Force the branch somewhere."""
+        ref = commits.reference(controller)
+        self.repository.move(ref, self.repository.target(ref), tip)
+
+    def tip(self, controller: str = "one") -> Oid:
+        """Return where the branch ends."""
+        found = self.repository.target(commits.reference(controller))
+        assert found is not None
+        return found
+
+    def commits(self, controller: str = "one") -> list[Oid]:
+        """Return the branch's commits, the oldest first."""
+        return list(self.repository.first_parents(self.tip(controller)))[::-1]
+
+    def prove(self, controller: str = "one", keys: AuditKeys | None = None) -> Proof:
+        """Prove the branch from git alone."""
+        return verify_git(self.repository, keys or AuditKeys(), controller, now=NOON)
+
+
+def renumbered(records: list[AuditRecord]) -> list[AuditRecord]:
+    """Return the records as one chain again, whatever they were before."""
+    chained: list[AuditRecord] = []
+    for seq, one in enumerate(records, start=1):
+        prev = chained[-1].sha256 if chained else GENESIS
+        chained.append(replace(one, seq=seq, prev=prev))
+    return chained
