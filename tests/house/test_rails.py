@@ -19,7 +19,7 @@ def _name(case: Case) -> str:
     return f"{case.path.parts[-4]}/{case.path.stem}"
 
 
-@pytest.mark.parametrize("case", cases("fail"), ids=_name)
+@pytest.mark.parametrize("case", list(cases("fail")), ids=_name)
 def test_a_failing_case_is_found_by_its_rule_alone_at_its_line(case: Case) -> None:
     found = case.findings()
 
@@ -28,7 +28,7 @@ def test_a_failing_case_is_found_by_its_rule_alone_at_its_line(case: Case) -> No
     assert case.path.stem == case.expected[0].replace("/", "__")
 
 
-@pytest.mark.parametrize("case", cases("pass"), ids=_name)
+@pytest.mark.parametrize("case", list(cases("pass")), ids=_name)
 def test_a_passing_case_has_no_finding_at_all(case: Case) -> None:
     assert case.findings() == []
 
