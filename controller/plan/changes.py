@@ -8,6 +8,7 @@ the work grows with the change, and a first load needs no more memory than a bat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 from typing import TypeAlias
 
 from controller.artifacts import layout, strictcsv, walk
@@ -24,12 +25,12 @@ from controller.plan.rows import (
     StoredRow,
     key_of,
     own_window,
-    row_order,
 )
 
 FILE_SIZE_MAX_BYTES = 128 * 1024 * 1024
 _BATCH_FILES = 64
 _OPEN = Window()
+_CELLS = attrgetter("cells")
 
 Windows: TypeAlias = tuple[Window, ...]
 Cells: TypeAlias = tuple[str, ...]
@@ -179,10 +180,8 @@ def shard_change(source: SourceFile, table: str, contents: Sequence[Content]) ->
             continue
         row = cells(unit)
         own = own_window(row)
-        old, new = _within(before, own), _within(after, own)
-        if old == new:
-            continue
         key = key_of(table, row)
+        old, new = _within(before, own), _within(after, own)
         removed += [StoredRow(table, key, one, row, source) for one in old if one not in new]
         added += [StoredRow(table, key, one, row, source) for one in new if one not in old]
     if not removed and not added:
@@ -190,9 +189,14 @@ def shard_change(source: SourceFile, table: str, contents: Sequence[Content]) ->
     return ShardChange(
         source,
         table,
-        tuple(sorted(removed, key=row_order)),
-        tuple(sorted(added, key=row_order)),
+        _ordered(removed),
+        _ordered(added),
     )
+
+
+def _ordered(rows: list[StoredRow]) -> tuple[StoredRow, ...]:
+    """Order rows by their cells; the windows of one line are already in order, and stay so."""
+    return tuple(sorted(rows, key=_CELLS))
 
 
 def _within(windows: Windows, own: Window) -> Windows:

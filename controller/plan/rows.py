@@ -88,8 +88,3 @@ def row_text(row: StoredRow) -> str:
             *row.cells,
         )
     )
-
-
-def row_order(row: StoredRow) -> tuple[object, ...]:
-    """Order rows of one table: by key text, then by window."""
-    return (row.parts, row.window.order)

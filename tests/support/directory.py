@@ -11,7 +11,7 @@ from controller.kernel.instants import Window
 from controller.kernel.objects import Header, MissingObject, Oid
 from controller.plan.changes import Changes, ShardChange
 from controller.plan.live import LiveVersion
-from controller.plan.rows import SourceFile, StoredRow, key_of, row_order
+from controller.plan.rows import SourceFile, StoredRow, key_of
 
 BUNDLE = BundleId.parse("card-bin/tests")
 FILE = SourceFile(str(BUNDLE), f"bundles/{BUNDLE}/files/tests.csv")
@@ -61,10 +61,16 @@ def shards(put: Iterable[StoredRow] = (), drop: Iterable[StoredRow] = ()) -> lis
             source,
             table,
             tuple(
-                sorted((r for r in drops if (r.source, r.table) == (source, table)), key=row_order)
+                sorted(
+                    (r for r in drops if (r.source, r.table) == (source, table)),
+                    key=lambda one: one.cells,
+                )
             ),
             tuple(
-                sorted((r for r in puts if (r.source, r.table) == (source, table)), key=row_order)
+                sorted(
+                    (r for r in puts if (r.source, r.table) == (source, table)),
+                    key=lambda one: one.cells,
+                )
             ),
         )
         for source, table in places

@@ -62,8 +62,7 @@ def apply(
     `changed` says how many rows of each table change, as the plan counted them or as signed
     statements promise them: it chooses the way, not the outcome.
     """
-    digest.renew(connection)
-    sizes = digest.kept(connection)
+    sizes = digest.renewed(connection)
     loads: dict[str, Load] = {}
     for batch in _batches(shards):
         numbers = files.number(connection, {shard.source for shard in batch if shard.added})

@@ -1,9 +1,11 @@
 """Many rows: copied beside the table, then merged into it or put in its place."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from controller.adapters.postgres import Connection, dict_row
+from controller.kernel.instants import Window
 from controller.plan.rows import SourceFile, StoredRow
 from controller.stores.directory import checks, digest
 from controller.stores.directory.errors import BaseDiffers
@@ -11,9 +13,12 @@ from controller.stores.directory.model import Applied
 from controller.stores.directory.references import check_referrers, check_whole
 from controller.stores.directory.sql import QUERIES
 from controller.stores.directory.statements import NEXT, STAGED, columns
-from controller.stores.directory.tables import STORE_TABLES, Extra, window_texts
+from controller.stores.directory.tables import STORE_TABLES, window_texts
 
 _MEMORY = b"SET LOCAL work_mem = '64MB'; SET LOCAL maintenance_work_mem = '256MB'"
+_OPEN = Window()
+_OPEN_TEXTS = window_texts(_OPEN)
+_SPECIAL = re.compile(r"[\\\n\r]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -31,7 +36,7 @@ class _Copied:
         ).encode()
         leaving = f"pg_temp.leaving_{store.name}"
         self._take = f"COPY {leaving} (row_key, effective_from) FROM STDIN".encode()
-        self._tabs = len(store.columns) - 1
+        self._cell_tabs = len(store.cells) - 1
         self.incoming = self.leaving = 0
         connection.execute(_MEMORY)
         connection.execute(
@@ -56,12 +61,15 @@ class _Copied:
                     copy.write("".join(lines))
 
     def _line(self, row: StoredRow, numbers: Mapping[SourceFile, int]) -> str:
-        """Return one line of COPY's text format; cells never hold a separator, values may."""
-        values = self._store.values(row, numbers[row.source], self._revision)
-        line = "\t".join(["" if value is None else str(value) for value in values])
-        if "\\" in line or "\n" in line or "\r" in line or line.count("\t") != self._tabs:
-            line = "\t".join(_escaped(value) for value in values)
-        return line + "\n"
+        """Return one line of COPY's text format; cells hold no separators, but we look."""
+        start, end = _OPEN_TEXTS if row.window == _OPEN else window_texts(row.window)
+        cells = "\t".join(row.cells)
+        if cells.count("\t") != self._cell_tabs or _SPECIAL.search(cells):
+            cells = "\t".join([cell.translate(_ESCAPES) for cell in row.cells])
+        derived = self._store.derive(row.cells)
+        middle = "".join(["\t" if value is None else f"{value}\t" for value in derived])
+        file_id = numbers[row.source]
+        return f"{row.key}\t{start}\t{end}\t{middle}{cells}\t{file_id}\t{self._revision}\n"
 
 
 class StagedLoad(_Copied):
@@ -228,7 +236,3 @@ class RebuiltLoad(_Copied):
         row = checks.first(self._connection, self._statements("straddling"))
         if row is not None:
             raise checks.refuse_straddle(self._connection, row)
-
-
-def _escaped(value: Extra) -> str:
-    return "" if value is None else str(value).translate(_ESCAPES)

@@ -46,7 +46,7 @@ def verify(connection: Connection[Any]) -> dict[str, TableDigest]:
     """Return the recomputed digests; raise `DigestDiffers` for the first table that is off.
 
     After an upgrade of PostgreSQL the kept digests were made by another algorithm: then only the
-    numbers of rows can be compared, and `renew` keeps new ones.
+    numbers of rows can be compared, and `renewed` keeps new ones.
     """
     before, now = kept(connection), recompute(connection)
     for table, live in now.items():
@@ -58,11 +58,14 @@ def verify(connection: Connection[Any]) -> dict[str, TableDigest]:
     return now
 
 
-def renew(connection: Connection[Any]) -> None:
-    """Keep new digests where they were made by another algorithm than this server's."""
-    for table, before in kept(connection).items():
+def renewed(connection: Connection[Any]) -> dict[str, TableDigest]:
+    """Return what is kept, after adding up anew where another version of PostgreSQL hashed."""
+    digests = kept(connection)
+    for table, before in digests.items():
         if before.algorithm != algorithm(connection):
-            keep(connection, _recompute(connection, table))
+            digests[table] = _recompute(connection, table)
+            keep(connection, digests[table])
+    return digests
 
 
 def keep(connection: Connection[Any], digest: TableDigest) -> None:

@@ -77,8 +77,13 @@ SELECT around.iin_start, around.iin_end, around.number_length, around.number_luh
        AND range.lo > %(lo)s - (1::bigint << levels.level)
        AND range.hi >= %(hi)s
        AND range.effective_to > %(at)s
+    OFFSET 0  -- keeps the planner from reading all levels at once
  ) AS around
-  JOIN directory.source_file AS file USING (file_id)
+ CROSS JOIN LATERAL (
+    SELECT bundle, path FROM directory.source_file
+     WHERE source_file.file_id = around.file_id
+    OFFSET 0
+ ) AS file
  ORDER BY around.hi - around.lo, around.effective_from
 
 -- name: endpoints_at

@@ -101,6 +101,7 @@ SELECT {incoming_facts}, {other_facts}
        AND across.lo > greatest(incoming.lo, incoming.hi - (1::bigint << levels.level))
        AND across.lo <= incoming.hi
        AND across.hi > incoming.hi
+    OFFSET 0  -- keeps the planner from reading all levels at once
  ) AS other
  WHERE other.effective_from < incoming.effective_to
    AND incoming.effective_from < other.effective_to

@@ -1,7 +1,7 @@
 """The directory's door: apply rows in a transaction, ask as of an instant, prove the content."""
 
 from controller.stores.directory.apply import apply
-from controller.stores.directory.digest import kept, recompute, renew, verify
+from controller.stores.directory.digest import kept, recompute, renewed, verify
 from controller.stores.directory.resolve import (
     endpoints_of,
     next_boundary,
@@ -19,7 +19,7 @@ __all__ = [
     "next_boundary",
     "participant",
     "recompute",
-    "renew",
+    "renewed",
     "resolve_identifier",
     "resolve_iin",
     "rules_at",
