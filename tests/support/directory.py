@@ -41,9 +41,10 @@ def row(table: str, window: Window = OPEN, source: SourceFile = FILE, **given: s
 
 
 def participant(
-    name: str, window: Window = OPEN, source: SourceFile = FILE, **more: str
+    identifier: str, window: Window = OPEN, source: SourceFile = FILE, **more: str
 ) -> StoredRow:
-    return row("participants", window, source, id=name, name=more.pop("name", name.title()), **more)
+    given = {"id": identifier, "name": identifier.title()} | more
+    return row("participants", window, source, **given)
 
 
 def card_range(

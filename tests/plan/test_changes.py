@@ -1,0 +1,162 @@
+"""The change set between live versions: exact, pruned, and counted by windows."""
+
+import pytest
+
+from controller.artifacts.layout import BundleId
+from controller.plan.changes import ShardChange, UnreadableRows
+from tests.support.directory import (
+    BUNDLE,
+    MemoryObjects,
+    cells,
+    changes,
+    csv,
+    days,
+    many_ranges,
+    shard_ranges,
+    version,
+)
+
+ALPHA = cells("participants", id="alpha", name="Alpha")
+BETA = cells("participants", id="beta", name="Beta")
+BETTER = cells("participants", id="beta", name="Better")
+
+
+def lines(shards: list[ShardChange]) -> tuple[list[str], list[str]]:
+    """Return the names of the rows that go and of those that come."""
+    return (
+        [row.cells[1] for shard in shards for row in shard.removed],
+        [row.cells[1] for shard in shards for row in shard.added],
+    )
+
+
+def test_two_equal_sets_of_versions_change_nothing_and_read_nothing() -> None:
+    objects = MemoryObjects()
+    live = version(objects, shard_ranges(many_ranges(50)))
+
+    found = list(changes(objects, [live], [live]))
+
+    assert (found, objects.read_oids) == ([], [])
+
+
+def test_only_the_file_that_differs_is_read() -> None:
+    objects = MemoryObjects()
+    rows = many_ranges(30_000)
+    old, new = shard_ranges(rows), shard_ranges([*rows[:-1], (*rows[-1][:5], "New", *rows[-1][6:])])
+    applied, desired = version(objects, old), version(objects, new, number=2)
+
+    (shard,) = changes(objects, [applied], [desired])
+
+    assert (len(shard.removed), len(shard.added)) == (1, 1)
+    # Two root trees, two directories, and the two contents of one file out of three.
+    assert len(objects.read_oids) == 6
+
+
+def test_a_changed_line_is_one_row_that_goes_and_one_that_comes() -> None:
+    objects = MemoryObjects()
+    applied = version(objects, {"participants.csv": csv("participants", [ALPHA, BETA])})
+    desired = version(objects, {"participants.csv": csv("participants", [ALPHA, BETTER])})
+
+    assert lines(list(changes(objects, [applied], [desired]))) == (["Beta"], ["Better"])
+
+
+def test_a_line_that_two_adjoining_versions_share_stays_one_row() -> None:
+    objects = MemoryObjects()
+    one = {"participants.csv": csv("participants", [ALPHA, BETA])}
+    two = {"participants.csv": csv("participants", [ALPHA, BETTER])}
+    applied = version(objects, one)
+    handed_over = [
+        version(objects, one, days(None, 9)),
+        version(objects, two, days(9, None), number=2),
+    ]
+
+    (shard,) = changes(objects, [applied], handed_over)
+
+    assert [(row.cells[1], row.window) for row in shard.removed] == [("Beta", days(None, None))]
+    assert {(row.cells[1], row.window) for row in shard.added} == {
+        ("Beta", days(None, 9)),
+        ("Better", days(9, None)),
+    }
+
+
+def test_a_row_counts_where_its_own_window_and_its_versions_window_meet() -> None:
+    objects = MemoryObjects()
+    dated = cells("participants", id="alpha", name="Alpha", effective_from="2027-01-05T00:00:00Z")
+    live = version(objects, {"participants.csv": csv("participants", [dated])}, days(None, 9))
+
+    (shard,) = changes(objects, [], [live])
+
+    assert [row.window for row in shard.added] == [days(4, 9)]
+
+
+def test_a_row_outside_its_versions_window_is_not_stored() -> None:
+    objects = MemoryObjects()
+    dated = cells("participants", id="alpha", name="Alpha", effective_from="2027-01-20T00:00:00Z")
+    live = version(objects, {"participants.csv": csv("participants", [dated])}, days(None, 9))
+
+    assert list(changes(objects, [], [live])) == []
+
+
+def test_a_header_that_gains_an_empty_column_changes_no_row() -> None:
+    objects = MemoryObjects()
+    short = b"id,name,effective_from,effective_to\nalpha,Alpha,,\n"
+    applied = version(objects, {"participants.csv": short})
+    desired = version(objects, {"participants.csv": csv("participants", [ALPHA])})
+
+    assert list(changes(objects, [applied], [desired])) == []
+
+
+def test_a_column_the_table_does_not_have_is_refused() -> None:
+    objects = MemoryObjects()
+    live = version(objects, {"participants.csv": b"id,favourite_colour\nalpha,blue\n"})
+
+    with pytest.raises(UnreadableRows, match="not a header of participants"):
+        list(changes(objects, [], [live]))
+
+
+def test_a_line_that_stands_twice_is_refused() -> None:
+    objects = MemoryObjects()
+    live = version(objects, {"participants.csv": b"id,name\nalpha,Alpha\nalpha,Alpha\n"})
+
+    with pytest.raises(UnreadableRows, match="stands twice"):
+        list(changes(objects, [], [live]))
+
+
+def test_files_that_belong_to_no_table_are_left_alone() -> None:
+    objects = MemoryObjects()
+    live = version(objects, {"notes/readme.txt": b"hello", "ranges/readme.md": b"hello"})
+
+    assert list(changes(objects, [], [live])) == []
+
+
+def test_a_rule_is_replaced_alone_when_its_document_changes() -> None:
+    objects = MemoryObjects()
+    old = b'{"version":1,"rules":[{"id":"a","priority":1},{"id":"b","priority":2}]}'
+    new = b'{"version":1,"rules":[{"id":"a","priority":1},{"id":"b","priority":3}]}'
+    applied, desired = (
+        version(objects, {"rules/r.json": old}),
+        version(objects, {"rules/r.json": new}),
+    )
+
+    (shard,) = changes(objects, [applied], [desired])
+
+    assert [row.cells[:3] for row in shard.removed] == [(str(BUNDLE), "b", "2")]
+    assert [row.cells[:3] for row in shard.added] == [(str(BUNDLE), "b", "3")]
+
+
+def test_a_bundle_that_leaves_the_release_takes_its_rows_along() -> None:
+    objects = MemoryObjects()
+    other = BundleId.parse("card-bin/other")
+    stays = version(objects, {"participants.csv": csv("participants", [ALPHA])})
+    leaves = version(objects, {"participants.csv": csv("participants", [BETA])}, bundle=other)
+
+    assert lines(list(changes(objects, [stays, leaves], [stays]))) == (["Beta"], [])
+
+
+def test_changes_are_one_sided_only_when_no_row_can_be_on_both_sides() -> None:
+    objects = MemoryObjects()
+    one = version(objects, {"participants.csv": csv("participants", [ALPHA])})
+    two = version(objects, {"participants.csv": csv("participants", [BETA])}, number=2)
+
+    assert changes(objects, [], [one]).is_one_sided
+    assert changes(objects, [one], []).is_one_sided
+    assert not changes(objects, [one], [two]).is_one_sided

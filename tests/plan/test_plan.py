@@ -1,0 +1,113 @@
+"""A plan: counts, samples, and a digest that names exactly one way."""
+
+from controller.kernel.canonical import Digest
+from controller.plan.changes import Changes
+from controller.plan.plan import Plan, Tally, make_plan
+from tests.support.directory import (
+    MemoryObjects,
+    cells,
+    changes,
+    csv,
+    many_ranges,
+    participant,
+    shard_ranges,
+    shards,
+    version,
+)
+
+BASE, TARGET = Digest("a" * 64), Digest("b" * 64)
+RANGES = many_ranges(400)
+
+
+def planned(some: Changes, *, environment: str = "production") -> Plan:
+    return make_plan(environment, BASE, TARGET, some, one_sided=some.is_one_sided)
+
+
+def test_a_plan_counts_what_comes_changes_and_goes_by_key() -> None:
+    alpha, better = participant("alpha"), participant("alpha", name="Better")
+    gone, new = participant("gone"), participant("new")
+
+    plan = make_plan("production", BASE, TARGET, shards(put=[better, new], drop=[alpha, gone]))
+
+    counts = plan.counts["participants"]
+    assert (counts.added, counts.modified, counts.removed, counts.moved) == (1, 1, 1, 0)
+    assert [(one.letter, one.key) for one in plan.samples] == [
+        ("D", ("gone",)),
+        ("M", ("alpha",)),
+        ("A", ("new",)),
+    ]
+
+
+def test_rows_that_only_change_their_file_are_moved_not_changed() -> None:
+    objects = MemoryObjects()
+    applied = version(objects, {"ranges.csv": csv("ranges", RANGES)})
+    desired = version(objects, shard_ranges(RANGES), number=2)
+
+    counts = planned(changes(objects, [applied], [desired])).counts["ranges"]
+
+    assert (counts.added, counts.modified, counts.removed, counts.moved) == (0, 0, 0, 400)
+
+
+def test_a_row_that_moves_and_changes_is_a_change() -> None:
+    objects = MemoryObjects()
+    changed = [(*RANGES[0][:5], "New", *RANGES[0][6:]), *RANGES[1:]]
+    applied = version(objects, {"ranges.csv": csv("ranges", RANGES)})
+    desired = version(objects, shard_ranges(changed), number=2)
+
+    counts = planned(changes(objects, [applied], [desired])).counts["ranges"]
+
+    assert (counts.added, counts.modified, counts.removed, counts.moved) == (0, 1, 0, 399)
+
+
+def test_one_way_has_one_digest_and_another_environment_has_another() -> None:
+    objects = MemoryObjects()
+    live = version(objects, shard_ranges(RANGES))
+    some = changes(objects, [], [live])
+
+    assert planned(some).digest == planned(some).digest
+    assert planned(some).digest != planned(some, environment="staging").digest
+
+
+def test_the_digest_covers_every_row() -> None:
+    objects = MemoryObjects()
+    other = [(*RANGES[0][:5], "Other", *RANGES[0][6:]), *RANGES[1:]]
+    one, two = version(objects, shard_ranges(RANGES)), version(objects, shard_ranges(other))
+
+    assert (
+        planned(changes(objects, [], [one])).digest != planned(changes(objects, [], [two])).digest
+    )
+
+
+def test_counting_while_rows_pass_by_gives_the_same_plan() -> None:
+    objects = MemoryObjects()
+    some = changes(objects, [], [version(objects, shard_ranges(RANGES))])
+    tally = Tally(one_sided=True)
+
+    passed = sum(len(shard.added) for shard in tally.through(some))
+
+    assert passed == 400
+    assert tally.plan("production", BASE, TARGET) == planned(some)
+
+
+def test_a_plan_without_rows_is_empty() -> None:
+    assert make_plan("production", BASE, TARGET, []).is_empty
+
+
+def test_a_plan_too_large_to_keep_still_counts_everything() -> None:
+    objects = MemoryObjects()
+    some = changes(objects, [], [version(objects, shard_ranges(many_ranges(60_000)))])
+
+    plan = planned(some)
+
+    assert plan.shards is None
+    assert plan.counts["ranges"].added == 60_000
+
+
+def test_windows_alone_make_a_row_change() -> None:
+    objects = MemoryObjects()
+    alpha = cells("participants", id="alpha", name="Alpha")
+    dated = (*alpha[:-1], "2027-02-01T00:00:00Z")
+    applied = version(objects, {"participants.csv": csv("participants", [alpha])})
+    desired = version(objects, {"participants.csv": csv("participants", [dated])}, number=2)
+
+    assert planned(changes(objects, [applied], [desired])).counts["participants"].modified == 1
