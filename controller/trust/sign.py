@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 from controller.kernel.errors import Untrusted
 from controller.trust import sshsig
-from controller.trust.envelope import Envelope, Signature, merge
+from controller.trust.envelope import PAYLOAD_MAX_BYTES, Envelope, Signature, merge
 from controller.trust.keys import (
     Kind,
     PublicKey,
@@ -87,6 +87,8 @@ def sign_envelope(
     payload_type: str, payload: bytes, signers: Iterable[tuple[Signer, Scheme]]
 ) -> Envelope:
     """Return an envelope signed by each signer, in the scheme the root declares for its key."""
+    if len(payload) > PAYLOAD_MAX_BYTES:
+        raise CannotSign(f"a payload of {len(payload)} bytes; the limit is {PAYLOAD_MAX_BYTES}")
     envelope = Envelope(payload_type, payload, ())
     for signer, scheme in signers:
         envelope = add_signature(envelope, signer, scheme)

@@ -1,0 +1,170 @@
+"""The core by itself: no envelope, no root document, only values."""
+
+from datetime import timedelta
+
+import pytest
+
+from controller.trust.core import (
+    AuthorUnknown,
+    BadRole,
+    Delegation,
+    Expired,
+    RepositoryDiffers,
+    Role,
+    RootFacts,
+    ThresholdNotMet,
+    VersionNotNext,
+    VersionWentBack,
+    check_expiry,
+    check_forward,
+    matches,
+    next_root,
+    require,
+    search,
+)
+from controller.trust.keys import PublicKey
+from tests.support.trust import ALICE, BOB, CAROL, NOW, Person, role
+
+SECOND = timedelta(seconds=1)
+
+
+def facts(signers: Role[PublicKey], version: int, repository: str = "r") -> RootFacts[PublicKey]:
+    return RootFacts(repository, version, NOW + SECOND, signers)
+
+
+def test_owners_are_counted_not_keys() -> None:
+    second_key = Person.named("alice at home", owner="alice")
+    two = role(ALICE, second_key, BOB, threshold=2)
+
+    with pytest.raises(ThresholdNotMet) as refusal:
+        require(two, {ALICE.id, second_key.id}, now=NOW)
+
+    assert (refusal.value.have, refusal.value.need) == (1, 2)
+    assert refusal.value.signers == {ALICE.id, second_key.id}
+    assert refusal.value.reasons == {BOB.id: "did not sign"}
+    assert require(two, {second_key.id, BOB.id}, now=NOW).owners == {"alice", "bob"}
+
+
+@pytest.mark.parametrize("threshold", [0, -1, 2])
+def test_a_threshold_no_owners_could_meet_is_refused(threshold: int) -> None:
+    with pytest.raises(BadRole):
+        role(ALICE, Person.named("alice at home", owner="alice"), threshold=threshold)
+
+
+def test_one_key_under_two_names_makes_no_role() -> None:
+    with pytest.raises(BadRole):
+        role(ALICE, Person("bob", ALICE.signer), threshold=1)
+
+
+def test_the_author_does_not_count_where_the_role_says_so() -> None:
+    four_eyes = role(ALICE, BOB, CAROL, threshold=2, exclude_author=True)
+    signed = {ALICE.id, BOB.id}
+
+    with pytest.raises(ThresholdNotMet) as refusal:
+        require(four_eyes, signed, now=NOW, author="alice")
+    with pytest.raises(AuthorUnknown):
+        require(four_eyes, signed, now=NOW)
+
+    assert refusal.value.reasons[ALICE.id] == "belongs to the author, alice"
+    assert require(four_eyes, signed, now=NOW, author="carol").owners == {"alice", "bob"}
+
+
+def test_the_next_root_needs_the_thresholds_of_both() -> None:
+    old, new = facts(role(ALICE, BOB, threshold=2), 4), facts(role(BOB, CAROL, threshold=2), 5)
+    both, old_only, new_only = {ALICE.id, BOB.id}, {ALICE.id, BOB.id}, {BOB.id, CAROL.id}
+
+    assert next_root(old, new, accepted_by_trusted=both, accepted_by_candidate=new_only) is new
+    with pytest.raises(ThresholdNotMet):
+        next_root(old, new, accepted_by_trusted=old_only, accepted_by_candidate={BOB.id})
+    with pytest.raises(ThresholdNotMet):
+        next_root(old, new, accepted_by_trusted={BOB.id}, accepted_by_candidate=new_only)
+
+
+@pytest.mark.parametrize("version", [3, 4, 6])
+def test_a_root_that_is_not_the_next_one_is_refused(version: int) -> None:
+    anybody, signed = role(ALICE, threshold=1), {ALICE.id}
+
+    with pytest.raises(VersionNotNext):
+        next_root(
+            facts(anybody, 4),
+            facts(anybody, version),
+            accepted_by_trusted=signed,
+            accepted_by_candidate=signed,
+        )
+
+
+def test_a_root_of_another_repository_is_refused() -> None:
+    anybody, signed = role(ALICE, threshold=1), {ALICE.id}
+
+    with pytest.raises(RepositoryDiffers):
+        next_root(
+            facts(anybody, 4),
+            facts(anybody, 5, "elsewhere"),
+            accepted_by_trusted=signed,
+            accepted_by_candidate=signed,
+        )
+
+
+def test_the_instant_of_expiry_is_too_late() -> None:
+    check_expiry("root", NOW + SECOND, NOW)
+    check_expiry("root", None, NOW)
+
+    with pytest.raises(Expired):
+        check_expiry("root", NOW, NOW)
+
+
+def test_versions_do_not_go_back() -> None:
+    check_forward("snapshot", known=4, offered=4)
+
+    with pytest.raises(VersionWentBack):
+        check_forward("snapshot", known=4, offered=3)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("a/b", "a/b"),
+        ("a/*", "a/b"),
+        ("a/?", "a/b"),
+        ("a/b*", "a/bcd"),
+        ("**", "a/b/c"),
+        ("a/**", "a/b"),
+        ("a/**", "a/b/c"),
+        ("a/**", "a"),
+        ("a/**/c", "a/c"),
+        ("a/**/c", "a/b/b/c"),
+    ],
+)
+def test_a_glob_matches(pattern: str, path: str) -> None:
+    assert matches(pattern, path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("a/*", "a/b/c"),
+        ("a/*", "a"),
+        ("*", "a/b"),
+        ("a/b", "a/B"),
+        ("a/?", "a/bc"),
+        ("a/**/c", "a/b"),
+        ("a/b**", "a/b/c"),
+        ("a", "ab"),
+    ],
+)
+def test_a_glob_stops_at_a_slash(pattern: str, path: str) -> None:
+    assert not matches(pattern, path)
+
+
+def test_a_long_hostile_glob_costs_little() -> None:
+    assert not matches("/".join(["**", "a"] * 500), "/".join(["a"] * 499))
+
+
+def test_a_terminating_delegation_ends_the_search() -> None:
+    def found(*, terminating: bool) -> list[str]:
+        first = Delegation(("a/*",), terminating, "first")
+        second, other = Delegation(("a/**",), False, "second"), Delegation(("b/*",), True, "other")
+        return [one.grant for one in search([other, first, second], "a/b")]
+
+    assert found(terminating=False) == ["first", "second"]
+    assert found(terminating=True) == ["first"]

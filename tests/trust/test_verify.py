@@ -1,0 +1,157 @@
+"""Verification: too few, too late, too much the same person; each with a twin that passes."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from controller.trust.core import Role, ThresholdNotMet
+from controller.trust.envelope import IN_TOTO, ROOT, Envelope, PayloadsDiffer, Signature
+from controller.trust.keys import PublicKey, Scheme
+from controller.trust.verify import UnknownPayloadType, WrongPayloadType, verify
+from tests.support.trust import ALICE, BOB, CAROL, NOW, Person, role, sealed
+
+TWO_OF_TWO = role(ALICE, BOB, threshold=2)
+DAY = timedelta(days=1)
+
+
+def ask(*envelopes: Envelope, of: Role[PublicKey] = TWO_OF_TWO) -> frozenset[str]:
+    return verify(envelopes, of, payload_type=IN_TOTO, now=NOW).owners
+
+
+def dated(**dates: object) -> Role[PublicKey]:
+    late = replace(ALICE.key, **dates)  # type: ignore[arg-type]
+    return Role("routing", (late, BOB.key), 2)
+
+
+def test_one_key_that_signs_twice_counts_once() -> None:
+    once = sealed(b"{}", by=[ALICE])
+    twice = replace(once, signatures=(*once.signatures, replace(once.signatures[0], keyid=BOB.id)))
+
+    with pytest.raises(ThresholdNotMet) as refusal:
+        ask(twice)
+
+    assert (refusal.value.have, refusal.value.need) == (1, 2)
+
+
+def test_two_keys_that_sign_once_are_enough() -> None:
+    verified = verify([sealed(b"{}", by=[ALICE, BOB])], TWO_OF_TWO, payload_type=IN_TOTO, now=NOW)
+
+    assert verified.payload == b"{}"
+    assert verified.signers == {ALICE.id, BOB.id}
+    assert verified.owners == {"alice", "bob"}
+
+
+def test_signatures_in_several_files_add_up() -> None:
+    assert ask(sealed(b"{}", by=[ALICE]), sealed(b"{}", by=[BOB])) == {"alice", "bob"}
+
+
+def test_signatures_over_several_payloads_do_not() -> None:
+    with pytest.raises(PayloadsDiffer):
+        ask(sealed(b"{}", by=[ALICE]), sealed(b"[]", by=[BOB]))
+
+
+def test_one_owner_with_two_keys_counts_once() -> None:
+    home = Person.named("alice at home", owner="alice")
+    two_of_three = role(ALICE, home, BOB, threshold=2)
+
+    with pytest.raises(ThresholdNotMet):
+        ask(sealed(b"{}", by=[ALICE, home]), of=two_of_three)
+
+    assert ask(sealed(b"{}", by=[home, BOB]), of=two_of_three) == {"alice", "bob"}
+
+
+def test_a_changed_payload_is_refused() -> None:
+    with pytest.raises(ThresholdNotMet):
+        ask(replace(sealed(b"{}", by=[ALICE, BOB]), payload=b"{ }"))
+
+
+def test_a_changed_payload_type_is_refused() -> None:
+    relabelled = replace(sealed(b"{}", by=[ALICE, BOB], payload_type=ROOT), payload_type=IN_TOTO)
+
+    with pytest.raises(ThresholdNotMet):
+        ask(relabelled)
+
+
+def test_a_stranger_does_not_count() -> None:
+    with pytest.raises(ThresholdNotMet) as refusal:
+        ask(sealed(b"{}", by=[ALICE, CAROL]))
+
+    assert refusal.value.reasons == {BOB.id: "did not sign"}
+
+
+@pytest.mark.parametrize("keyid", [None, "", "SHA256:somebody", CAROL.id])
+def test_a_wrong_hint_loses_no_signature(keyid: str | None) -> None:
+    made = sealed(b"{}", by=[ALICE, BOB])
+    hinted = tuple(Signature(keyid, one.sig) for one in made.signatures)
+
+    assert ask(replace(made, signatures=hinted)) == {"alice", "bob"}
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 65, 4096])
+def test_signatures_of_odd_sizes_are_only_bad(size: int) -> None:
+    made = sealed(b"{}", by=[ALICE, BOB])
+
+    with pytest.raises(ThresholdNotMet):
+        ask(replace(made, signatures=(made.signatures[0], Signature(BOB.id, b"x" * size))))
+
+
+def test_an_unknown_payload_type_is_refused() -> None:
+    with pytest.raises(UnknownPayloadType):
+        ask(sealed(b"{}", by=[ALICE, BOB], payload_type="text/plain"))
+
+
+def test_a_root_is_no_release() -> None:
+    with pytest.raises(WrongPayloadType):
+        ask(sealed(b"{}", by=[ALICE, BOB], payload_type=ROOT))
+
+
+@pytest.mark.parametrize(
+    ("dates", "reason"),
+    [
+        (
+            {"revoked_at": NOW, "revoked_reason": "lost"},
+            "was revoked at 2026-11-20T12:00:00Z (lost)",
+        ),
+        ({"not_before": NOW + DAY}, "counts only from 2026-11-21T12:00:00Z"),
+        ({"not_after": NOW}, "counted only until 2026-11-20T12:00:00Z"),
+    ],
+)
+def test_a_key_out_of_its_time_does_not_count(dates: dict[str, object], reason: str) -> None:
+    with pytest.raises(ThresholdNotMet) as refusal:
+        ask(sealed(b"{}", by=[ALICE, BOB]), of=dated(**dates))
+
+    assert refusal.value.reasons == {ALICE.id: reason}
+    assert reason in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "dates", [{"revoked_at": NOW + DAY}, {"not_before": NOW}, {"not_after": NOW + DAY}]
+)
+def test_a_key_within_its_time_counts(dates: dict[str, object]) -> None:
+    assert ask(sealed(b"{}", by=[ALICE, BOB]), of=dated(**dates)) == {"alice", "bob"}
+
+
+def test_a_grandfathered_document_outlives_its_keys_but_not_its_signatures() -> None:
+    made = sealed(b"{}", by=[ALICE, BOB])
+    kept = replace(dated(revoked_at=NOW - DAY), grandfathered=frozenset({made.digest}))
+
+    assert ask(made, of=kept) == {"alice", "bob"}
+    with pytest.raises(ThresholdNotMet):
+        ask(sealed(b"{}", by=[BOB]), of=kept)
+
+
+def test_both_schemes_meet_one_threshold() -> None:
+    carol = Person.named("carol", scheme=Scheme.SSHSIG)
+
+    assert ask(sealed(b"{}", by=[ALICE, carol]), of=role(ALICE, carol, threshold=2)) == {
+        "alice",
+        "carol",
+    }
+
+
+def test_a_signature_in_the_scheme_that_was_not_declared_does_not_count() -> None:
+    declared = role(ALICE, Person.named("carol", scheme=Scheme.SSHSIG), threshold=2)
+
+    with pytest.raises(ThresholdNotMet):
+        ask(sealed(b"{}", by=[ALICE, CAROL]), of=declared)
