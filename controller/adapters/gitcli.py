@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType
 
+from controller.adapters.files import write_file
 from controller.kernel.errors import DeadlinePassed, Refused, Unavailable
 
 OUTPUT_SHOWN_MAX = 2000
@@ -168,8 +169,7 @@ def _put(path: Path, data: bytes | None) -> None:
     if data is None:
         path.unlink(missing_ok=True)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    write_file(path, data)
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
