@@ -84,7 +84,7 @@ def publish(
                 break
             commits += settle(connection, repository, signer, row)
     with transaction(connection):
-        waiting = outbox.queued(connection, OutboxKind.AUDIT_COMMIT)
+        waiting = outbox.queued(connection, OutboxKind.AUDIT_COMMIT, controller=controller)
     return Published(tuple(commits), waiting)
 
 

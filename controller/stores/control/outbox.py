@@ -45,7 +45,7 @@ def postpone(connection: Connection[Any], row: OutboxRow, *, error: str, due_at:
     run(connection, QUERIES["postpone_outbox"], facts)
 
 
-def queued(connection: Connection[Any], kind: str) -> int:
-    """Return how many effects of `kind` are owed."""
-    row = one(connection, QUERIES["count_queued"], {"kind": kind})
+def queued(connection: Connection[Any], kind: str, *, controller: str | None = None) -> int:
+    """Return how many effects of `kind` are owed, by one controller or by all."""
+    row = one(connection, QUERIES["count_queued"], {"kind": kind, "controller": controller})
     return int(row["queued"]) if row else 0

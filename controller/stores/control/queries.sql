@@ -146,7 +146,8 @@ UPDATE controller.outbox
 
 -- name: count_queued
 SELECT count(*) AS queued FROM controller.outbox
- WHERE kind = %(kind)s AND state = 'queued';
+ WHERE kind = %(kind)s AND state = 'queued'
+   AND (%(controller)s::text IS NULL OR controller = %(controller)s);
 
 -- name: get_merkle
 SELECT record FROM controller.merkle_memory WHERE tree = %(tree)s;
