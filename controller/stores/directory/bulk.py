@@ -8,7 +8,7 @@ from controller.adapters.postgres import Connection, dict_row
 from controller.kernel.instants import Window
 from controller.plan.rows import SourceFile, StoredRow
 from controller.stores.directory import checks, digest
-from controller.stores.directory.errors import BaseDiffers
+from controller.stores.directory.errors import AlreadyThere, BaseDiffers
 from controller.stores.directory.model import Applied
 from controller.stores.directory.references import check_referrers, check_whole
 from controller.stores.directory.sql import QUERIES
@@ -98,7 +98,9 @@ class StagedLoad(_Copied):
             if found != self.leaving - moved:
                 raise BaseDiffers(self._table, expected=self.leaving - moved, found=found)
         put = self._rows("put")
-        self._refuse("taken", self._clash) if put != self.incoming - moved else None
+        if put != self.incoming - moved:
+            self._refuse("taken", self._clash)
+            raise AlreadyThere(self._table, expected=self.incoming - moved, put=put)
         self._refuse("clashing", self._clash, touched="pg_temp.incoming_" + name)
         if self._table == "ranges":
             self._refuse("straddling", checks.refuse_straddle)

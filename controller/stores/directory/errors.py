@@ -73,6 +73,19 @@ class BaseDiffers(Corrupt):
         self.table, self.expected, self.found = table, expected, found
 
 
+class AlreadyThere(Corrupt):
+    """Rows the plan wants to put are in the store as they are: its base is not what was applied."""
+
+    code = "directory.already_there"
+
+    def __init__(self, table: str, *, expected: int, put: int) -> None:
+        super().__init__(
+            f"{table}: {expected} rows were to be put, {expected - put} of them were there already",
+            hint="someone else wrote to the store: compare the digests, then rebuild the table",
+        )
+        self.table, self.expected, self.put = table, expected, put
+
+
 def clash(rows: Sequence[RowFacts]) -> Refused:
     """Return the error for two rows of one row key: different keys collide, else windows do."""
     one, other = rows

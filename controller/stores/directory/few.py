@@ -6,7 +6,7 @@ from typing import Any
 from controller.adapters.postgres import Connection, dict_row
 from controller.plan.rows import SourceFile, StoredRow
 from controller.stores.directory import checks
-from controller.stores.directory.errors import BaseDiffers
+from controller.stores.directory.errors import AlreadyThere, BaseDiffers
 from controller.stores.directory.model import Applied
 from controller.stores.directory.references import check_referrers, check_whole
 from controller.stores.directory.statements import DELTA
@@ -92,9 +92,11 @@ class FewLoad:
                 raise BaseDiffers(self._table, expected=len(self._leaving), found=found)
         if "put" not in cursors:
             return
-        if cursors["put"].fetchone()["rows"] != len(self._incoming):
+        put = cursors["put"].fetchone()["rows"]
+        if put != len(self._incoming):
             taken = checks.first(self._connection, self._statements("taken"), self._put_values())
-            assert taken is not None
+            if taken is None:
+                raise AlreadyThere(self._table, expected=len(self._incoming), put=put)
             raise checks.refuse_clash(self._connection, self._table, taken)
         clash = cursors["clashing"].fetchone()
         if clash is not None:
