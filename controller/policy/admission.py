@@ -4,8 +4,9 @@ Used by imports. A row with an error is left out, and so is a row that refers to
 that is repeated until nothing changes, so what remains has no errors.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from controller.artifacts import strictcsv
 from controller.artifacts.mapping import MappedRow
@@ -19,6 +20,7 @@ from controller.policy.rules import finding
 
 _TEXT = "common/ENC002"
 _SHAPE = "common/ENC007"
+_PLACE = re.compile(rf"\b({'|'.join(TABLES)}) line ([0-9]+)$")
 _REPEATED = frozenset({"common/ORD001", "common/DUP000"})
 
 
@@ -77,9 +79,12 @@ def accept(
                 wrong.setdefault(one.file, {}).setdefault(one.line, []).append(one)
         if not wrong:
             break
+        named = _namer(kept)
         for table, errors in wrong.items():
+            errors = {at: [named(one) for one in said] for at, said in errors.items()}
             kept[table] = _split(table, kept[table], errors, rejected)
-    notes = [_placed(one, kept) for one in findings]
+    named = _namer(kept)
+    notes = [_moved(named(one), kept[one.file][one.line]) for one in findings]
     return Accepted(
         {table: _narrow(rail, table, rows) for table, rows in kept.items()}, rejected, notes
     )
@@ -102,8 +107,15 @@ def _moved(one: Finding, row: MappedRow) -> Finding:
     return Finding(one.rule, one.severity, row.source, one.message, row.line, one.column, one.hint)
 
 
-def _placed(one: Finding, kept: Mapping[str, Sequence[MappedRow]]) -> Finding:
-    return _moved(one, kept[one.file][one.line])
+def _namer(kept: Mapping[str, Sequence[MappedRow]]) -> Callable[[Finding], Finding]:
+    """Return what puts sources where messages name another row by table and position."""
+    rows = dict(kept)
+
+    def place(match: re.Match[str]) -> str:
+        row = rows[match[1]][int(match[2])]
+        return f"{row.source} line {row.line}" if row.line else row.source
+
+    return lambda one: replace(one, message=_PLACE.sub(place, one.message))
 
 
 def _bundle(rail: Rail, kept: Mapping[str, Sequence[MappedRow]], window: Window) -> LintBundle:

@@ -2,7 +2,7 @@
 
 import re
 
-_LONG_NUMBER = re.compile(r"[0-9](?:[ -]?[0-9]){11,}")
+_LONG_NUMBER = re.compile(r"[0-9](?:[ .-]*[0-9]){11,}")
 _SHOWN_MAX = 60
 
 
