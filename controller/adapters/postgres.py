@@ -79,14 +79,15 @@ class Limits:
     idle_in_transaction_ms: int = 600_000
 
 
-class _Said(ControllerError):
+class _Said:
+    """What the errors below share: they stand before a branch of the tree and repeat the fields."""
+
     def __init__(self, message: DatabaseMessage, *, hint: str = "") -> None:
-        super().__init__(message.primary or f"SQLSTATE {message.sqlstate}", hint=hint)
-        self.sqlstate, self.detail, self.constraint = (
-            message.sqlstate,
-            message.detail,
-            message.constraint,
-        )
+        text = message.primary or f"SQLSTATE {message.sqlstate}"
+        super().__init__(text, hint=hint)  # type: ignore[call-arg]  # the branch comes next
+        self.sqlstate = message.sqlstate
+        self.detail = message.detail
+        self.constraint = message.constraint
 
 
 class DatabaseUnavailable(_Said, Unavailable):
