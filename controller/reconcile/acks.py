@@ -1,0 +1,57 @@
+"""The acknowledgements of an environment: which plans people signed for though a guard stops.
+
+They stand in `environments/<env>/acks/`; several signers of one acknowledgement add a file each.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.artifacts import ack, layout, walk
+from controller.kernel.canonical import Digest
+from controller.kernel.errors import Untrusted
+from controller.kernel.objects import Objects
+from controller.reconcile import signed
+from controller.reconcile.succession import SignedRelease
+from controller.trust.envelope import IN_TOTO, Envelope, parse
+from controller.trust.keys import KeyId
+from controller.trust.verify import verify
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A plan that enough signers accepted: the statement's digest, and who."""
+
+    plan: Digest
+    sha256: Digest
+    signers: frozenset[KeyId]
+
+
+def acknowledged(
+    objects: Objects, release: SignedRelease, now: datetime
+) -> dict[Digest, Acknowledged]:
+    """Return the acknowledged plans by their digest.
+
+    One that too few have signed yet does not count; it is no error, more may sign.
+    """
+    environment = release.statement.environment
+    path = layout.acks_dir(environment)
+    entry = walk.find(objects, release.tree, path)
+    if entry is None or not entry.is_tree:
+        return {}
+    envelopes: dict[Digest, list[Envelope]] = defaultdict(list)
+    for item in walk.children(objects, entry.oid, path):
+        envelope = parse(signed.read(objects, item, f"{path}/{item.name}"))
+        envelopes[envelope.digest].append(envelope)
+    role = release.root.root.release_role(environment)
+    found = {}
+    for some in envelopes.values():
+        try:
+            verified = verify(some, role, payload_type=IN_TOTO, now=now)
+        except Untrusted:
+            continue
+        said = ack.parse(verified.payload)
+        if (said.repository, said.environment) != (release.root.root.repository, environment):
+            raise signed.WrongPlace(path, said=said.environment, place=environment)
+        found[said.plan] = Acknowledged(said.plan, verified.digest, verified.signers)
+    return found

@@ -1,0 +1,204 @@
+"""Run a decision in one transaction: rows, history, journal record and what is owed, or nothing.
+
+The lease is taken first and in a transaction of its own, so that its epoch fences off whoever held
+it; the compare-and-set inside the transaction makes sure that production is still where the
+decision saw it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from uuid import UUID
+
+from controller.adapters.postgres import transaction
+from controller.audit import journal
+from controller.audit.journal import Link
+from controller.audit.record import AckUsed, AuditRecord, RollbackUsed
+from controller.kernel.canonical import Digest
+from controller.reconcile.decide import Decision
+from controller.reconcile.world import LEASE_DURATION, World
+from controller.stores.control import lease as leases
+from controller.stores.control import store as control
+from controller.stores.control.model import (
+    Applied,
+    AppliedRevision,
+    Lease,
+    RevisionKind,
+    RootRecord,
+    SeenRelease,
+)
+from controller.stores.directory import store as directory
+from controller.stores.directory.model import TableDigest
+from controller.trust.envelope import parse as parse_envelope
+from controller.trust.history import Forward, Judgement, Rollback, Unchanged
+from controller.trust.root import parse_root
+
+
+def apply(world: World, decision: Decision) -> AppliedRevision | None:
+    """Bring production to what was decided; return the new revision, `None` when none was made."""
+    connection = world.connection
+    with transaction(connection):
+        lease = leases.acquire(
+            connection, world.environment, holder=world.controller, duration=LEASE_DURATION
+        )
+    try:
+        with transaction(connection):
+            if decision.kind is None:
+                assert decision.before is not None
+                control.advance(
+                    connection,
+                    lease,
+                    decision.before,
+                    commit=decision.commit,
+                    now=decision.now,
+                )
+                _remember(world, decision)
+                return None
+            return _apply(world, decision, lease, decision.kind)
+    finally:
+        with transaction(connection):
+            leases.release(connection, lease)
+
+
+def digest_texts(digests: Mapping[str, TableDigest]) -> dict[str, str]:
+    """Return tables' digests as an audit record carries them: rows, then 16 hex digits."""
+    return {table: f"{one.rows}:{one.digest & (2**64 - 1):016x}" for table, one in digests.items()}
+
+
+def _apply(world: World, decision: Decision, lease: Lease, kind: RevisionKind) -> AppliedRevision:
+    connection, before = world.connection, decision.before
+    number = before.revision + 1 if before is not None else 1
+    new = _applied(world, decision, number)
+    control.compare_and_set(connection, lease, expected=before, new=new)
+    _remember(world, decision)
+    shards = decision.plan.shards if decision.plan.shards is not None else decision.changes
+    directory.apply(connection, shards, revision=number, changed=decision.plan.changed_rows)
+    control.replace_live_bundles(connection, world.environment, decision.admitted.applied_bundles)
+    revision = AppliedRevision(
+        environment=world.environment,
+        revision=number,
+        kind=kind,
+        commit=decision.commit,
+        release_sha256=new.release_sha256,
+        serial=new.serial_current,
+        from_revision=before.revision if before is not None else None,
+        applied_at=decision.now,
+        counts=_counts(decision),
+        plan_digest=decision.plan.digest,
+    )
+    control.append_revision(connection, revision)
+    tables = digest_texts(directory.kept(connection))
+    journal.append(
+        connection,
+        world.controller,
+        lambda link: _record(world, decision, revision, link, tables),
+    )
+    return revision
+
+
+def _remember(world: World, decision: Decision) -> None:
+    """Write down what was verified on the way: roots, releases, bundle versions, hashed trees."""
+    connection = world.connection
+    for record in _roots(world, decision):
+        control.record_root(connection, record)
+    for serial, (digest, commit) in sorted(decision.succession.seen.items()):
+        control.record_release(
+            connection, world.environment, SeenRelease(serial, digest, commit, decision.now)
+        )
+    versions = {
+        (str(one.statement.bundle), one.statement.version): one.payload_sha256
+        for one in decision.admitted.bundles
+    }
+    control.record_bundle_versions(connection, versions)
+    decision.memory.flush()
+
+
+def _roots(world: World, decision: Decision) -> list[RootRecord]:
+    """Return the roots from the pinned one to the one in force, those known already left out."""
+    envelopes = (world.pin.envelope, *decision.succession.release.followed)
+    roots = [_root_record(envelope) for envelope in envelopes]
+    held = {record.version for record in control.roots(world.connection)}
+    return [record for record in roots if record.version not in held]
+
+
+def _root_record(envelope: bytes) -> RootRecord:
+    opened = parse_envelope(envelope)
+    return RootRecord(parse_root(opened.payload).version, opened.digest, envelope)
+
+
+def _applied(world: World, decision: Decision, number: int) -> Applied:
+    release, before = decision.succession.release, decision.before
+    current, high = _serials(decision.succession.judgement, before)
+    seen = before.max_time_seen if before is not None else decision.now
+    return Applied(
+        environment=world.environment,
+        repository=UUID(release.statement.repository),
+        commit=decision.commit,
+        release_sha256=release.verified.digest,
+        serial_current=current,
+        serial_high=high,
+        root_version=release.root.root.version,
+        policies_digest=decision.admitted.policies_digest,
+        revision=number,
+        max_time_seen=max(decision.now, seen),
+        applied_at=decision.now,
+        next_boundary=None,
+    )
+
+
+def _serials(judgement: Judgement, before: Applied | None) -> tuple[int, int]:
+    match judgement:
+        case Forward() | Rollback():
+            return judgement.serial_current, judgement.serial_high
+        case Unchanged():
+            assert before is not None, "nothing applied is never unchanged"
+            return before.serial_current, before.serial_high
+
+
+def _counts(decision: Decision) -> dict[str, Mapping[str, int]]:
+    return {table: asdict(counts) for table, counts in decision.plan.counts.items()}
+
+
+def _record(
+    world: World,
+    decision: Decision,
+    revision: AppliedRevision,
+    link: Link,
+    tables: Mapping[str, str],
+) -> AuditRecord:
+    release, before = decision.succession.release, decision.before
+    return AuditRecord(
+        seq=link.seq + 1,
+        prev=link.sha256,
+        controller=world.controller,
+        environment=world.environment,
+        repository=release.statement.repository,
+        revision=revision.revision,
+        kind=revision.kind,
+        commit=decision.commit,
+        parent_commit=before.commit if before is not None else None,
+        release_sha256=revision.release_sha256,
+        serial=revision.serial,
+        root_version=release.root.root.version,
+        policies_digest=decision.admitted.policies_digest,
+        plan_digest=decision.plan.digest,
+        signers=decision.admitted.signers,
+        counts=revision.counts,
+        applied_at=decision.now,
+        tables=tables,
+        acks=_acks(decision),
+        rollback=_rollback(decision),
+    )
+
+
+def _acks(decision: Decision) -> tuple[AckUsed, ...]:
+    ack = decision.ack
+    return (AckUsed(ack.sha256, tuple(sorted(ack.signers))),) if ack is not None else ()
+
+
+def _rollback(decision: Decision) -> RollbackUsed | None:
+    judgement, before = decision.succession.judgement, decision.before
+    if not isinstance(judgement, Rollback) or before is None:
+        return None
+    authority = judgement.authority
+    evidence: Digest | None = authority.evidence if authority.release is not None else None
+    return RollbackUsed(before.serial_current, evidence, tuple(sorted(authority.signers)))

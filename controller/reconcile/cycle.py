@@ -1,0 +1,92 @@
+"""One pass: look, decide, act, record. The order of effects is what a crash may interrupt.
+
+1. look      the branch's commit against the applied one; nothing changed: nothing is done
+2. decide    succession, roots, bundles, rows, plan, guards: reads only
+3. apply     ONE transaction: lease and compare-and-set, rows, history, journal, outbox
+4. publish   the signed audit commit, from the outbox; a crash before it is made up for later
+
+A controller that has applied nothing starts at its pinned baseline and goes on from there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from controller.adapters import migrations
+from controller.adapters.postgres import transaction
+from controller.artifacts import layout, walk
+from controller.audit.publish import Published, publish
+from controller.kernel.objects import Oid
+from controller.plan.guards import GuardTripped
+from controller.reconcile.apply import apply
+from controller.reconcile.decide import Decision, decide
+from controller.reconcile.world import NoBaseline, World
+from controller.stores.control import outbox
+from controller.stores.control import store as control
+from controller.stores.control.model import Applied, AppliedRevision, OutboxKind
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one pass did. `revision` is `None` when production did not change."""
+
+    commit: Oid
+    revision: AppliedRevision | None
+    decision: Decision | None
+    published: Published
+
+
+def converge(world: World) -> Iterator[Outcome]:
+    """Run passes until production is at the branch's commit; yield what each did."""
+    while True:
+        outcome = run_pass(world)
+        yield outcome
+        if outcome.revision is None or outcome.commit == world.head():
+            return
+
+
+def run_pass(world: World) -> Outcome:
+    """Bring production one revision closer to the branch, or raise and leave it untouched."""
+    now = world.clock.now()
+    migrations.check(world.connection)
+    before = control.read_applied(world.connection, world.environment)
+    target = next_target(world, before)
+    if before is not None and _settled(world, before, target):
+        return Outcome(target, None, None, _publish(world))
+    decision = decide(world, before, target, now)
+    if decision.held:
+        raise GuardTripped(decision.trips, plan=decision.plan.digest)
+    revision = apply(world, decision)
+    return Outcome(target, revision, decision, _publish(world))
+
+
+def next_target(world: World, before: Applied | None) -> Oid:
+    """Return the commit this pass goes for: the baseline at first, then the branch's."""
+    head = world.head()
+    if world.baseline is None:
+        raise NoBaseline
+    if before is None and _declares(world, world.baseline):
+        return world.baseline
+    return head
+
+
+def _declares(world: World, commit: Oid) -> bool:
+    tree = world.repository.tree_of(commit)
+    return walk.find(world.repository, tree, layout.release_path(world.environment)) is not None
+
+
+def _settled(world: World, before: Applied, target: Oid) -> bool:
+    if before.commit != target:
+        return False
+    rails = world.rails.at(world.repository, world.repository.tree_of(target))
+    used = {
+        live.bundle.partition("/")[0]
+        for live in control.live_bundles(world.connection, world.environment)
+    }
+    return rails.digest(used) == before.policies_digest
+
+
+def _publish(world: World) -> Published:
+    if world.signer is None:
+        with transaction(world.connection):
+            return Published((), outbox.queued(world.connection, OutboxKind.AUDIT_COMMIT))
+    return publish(world.connection, world.repository, world.signer, world.controller)

@@ -1,0 +1,135 @@
+"""Work out what a pass would do, with all that must hold, and write nothing.
+
+`plan`, `reconcile` and the daemon decide here; so what one shows is what the other does.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.artifacts.layout import BundleId
+from controller.kernel.findings import Report
+from controller.kernel.objects import Oid
+from controller.plan import guards
+from controller.plan.changes import Changes
+from controller.plan.guards import Trip
+from controller.plan.live import LiveVersion
+from controller.plan.plan import Plan, make_plan
+from controller.reconcile.acks import Acknowledged, acknowledged
+from controller.reconcile.admit import Admitted, admit
+from controller.reconcile.inspect import inspect
+from controller.reconcile.succession import Succession, signed_release, succession
+from controller.reconcile.world import NoBaseline, World
+from controller.stores.control import store as control
+from controller.stores.control.memory import DatabaseMemory
+from controller.stores.control.model import Applied, AppliedBundle, RevisionKind
+from controller.stores.directory import store as directory
+from controller.trust import root
+from controller.trust.history import Accepted, Forward, Rollback, Unchanged
+from controller.trust.root import TrustedRoot
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a pass would do to bring production to a commit. Nothing has been written yet."""
+
+    now: datetime
+    before: Applied | None
+    commit: Oid
+    succession: Succession
+    admitted: Admitted
+    report: Report
+    changes: Changes
+    plan: Plan
+    trips: tuple[Trip, ...]
+    ack: Acknowledged | None
+    kind: RevisionKind | None
+    """`None`: the commit is accepted, but nothing that is served changes."""
+    memory: DatabaseMemory
+
+    @property
+    def held(self) -> bool:
+        """Whether a guard stops it."""
+        return bool(self.trips) and self.ack is None
+
+
+def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> Decision:
+    """Work out everything about a commit without writing anything; raise when it is refused."""
+    if world.baseline is None:
+        raise NoBaseline
+    repository, connection = world.repository, world.connection
+    memory = world.memory()
+    release = signed_release(repository, target, world.environment, _held_root(world, now), now)
+    followed = succession(repository, _accepted(world, before), release, world.baseline, now)
+    applied = control.live_bundles(connection, world.environment)
+    rails = world.rails.at(repository, release.tree)
+    known = control.bundle_versions(connection)
+    admitted = admit(repository, release, rails, memory, known=known, applied=applied, now=now)
+    report = inspect(repository, admitted, applied)
+    changes = Changes(repository, _live(applied), admitted.live)
+    base = before.release_sha256 if before is not None else None
+    plan = make_plan(
+        world.environment,
+        base,
+        release.verified.digest,
+        changes,
+        one_sided=changes.is_one_sided,
+    )
+    sizes = {table: kept.rows for table, kept in directory.kept(connection).items()}
+    kind = _kind(before, followed, admitted)
+    # A rollback ends where production has been before, by the word of a rollback key.
+    guarded = kind is not RevisionKind.ROLLBACK
+    trips = guards.trips(plan, sizes, world.limits) if guarded else ()
+    ack = acknowledged(repository, release, now).get(plan.digest) if trips else None
+    return Decision(
+        now, before, target, followed, admitted, report, changes, plan, trips, ack, kind, memory
+    )
+
+
+def _held_root(world: World, now: datetime) -> TrustedRoot:
+    """Return the newest root this controller holds: the pinned one, or what followed it."""
+    trusted = root.pin(world.pin.envelope, world.pin.sha256, now)
+    stored = [
+        record.envelope
+        for record in control.roots(world.connection)
+        if record.version > trusted.root.version
+    ]
+    return root.extend(trusted, stored, now) if stored else trusted
+
+
+def _accepted(world: World, before: Applied | None) -> Accepted:
+    if before is None:
+        return Accepted()
+    releases = control.releases(world.connection, world.environment)
+    return Accepted(
+        accepted_commit=before.commit,
+        serial_current=before.serial_current,
+        serial_high=before.serial_high,
+        seen={release.serial: release.sha256 for release in releases},
+        applied={
+            release.serial: (release.sha256, release.live_until or before.max_time_seen)
+            for release in releases
+            if release.applied_at is not None
+        },
+        bundle_digests=control.bundle_versions(world.connection),
+        max_time_seen=before.max_time_seen,
+    )
+
+
+def _live(applied: tuple[AppliedBundle, ...]) -> tuple[LiveVersion, ...]:
+    return tuple(
+        LiveVersion(BundleId.parse(one.bundle), one.version, one.files_tree, one.window)
+        for one in applied
+    )
+
+
+def _kind(before: Applied | None, followed: Succession, admitted: Admitted) -> RevisionKind | None:
+    if before is None:
+        return RevisionKind.BASELINE
+    match followed.judgement:
+        case Forward():
+            return RevisionKind.FORWARD
+        case Rollback():
+            return RevisionKind.ROLLBACK
+        case Unchanged():
+            changed = before.policies_digest != admitted.policies_digest
+            return RevisionKind.REPOLICY if changed else None

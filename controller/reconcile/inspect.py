@@ -1,0 +1,123 @@
+"""Judge the rows that a release brings in, file by file, and only where files differ.
+
+A file that was admitted before under the same rail is not read again; in one that changed, the
+form of the whole file is judged and, row by row, the lines that are new.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from controller.artifacts import layout, strictcsv, walk
+from controller.kernel.errors import Unclean
+from controller.kernel.findings import Finding, Report
+from controller.kernel.objects import Objects, Oid
+from controller.plan.changes import FILE_SIZE_MAX_BYTES, table_of
+from controller.policy.lint import lint_document, lint_rows, lint_shard
+from controller.policy.rail import Rail
+from controller.reconcile.admit import Admitted
+from controller.stores.control.model import AppliedBundle
+
+SHOWN_MAX = 20
+
+
+class ReleaseUnclean(Unclean):
+    """The rows of a release break rules of their rails; `report` says which and where."""
+
+    code = "inspect.unclean"
+
+    def __init__(self, report: Report) -> None:
+        errors = [one for one in report.findings if one.severity.value == "error"]
+        lines = "\n".join(f"  {one}" for one in errors[:SHOWN_MAX])
+        more = f"\n  … and {len(errors) - SHOWN_MAX} more" if len(errors) > SHOWN_MAX else ""
+        super().__init__(
+            f"{len(errors)} blocking findings:\n{lines}{more}",
+            hint="`countersign validate` shows them all; mend, sign and promote again",
+        )
+        self.report = report
+
+
+def inspect(objects: Objects, admitted: Admitted, applied: Sequence[AppliedBundle]) -> Report:
+    """Return the findings of everything new in a release; raise when one of them blocks."""
+    report = Report.of(_findings(objects, admitted, applied))
+    if report.blocks:
+        raise ReleaseUnclean(report)
+    return report
+
+
+def _findings(
+    objects: Objects, admitted: Admitted, applied: Sequence[AppliedBundle]
+) -> Iterator[Finding]:
+    for one in admitted.bundles:
+        bundle = one.statement.bundle
+        rail = admitted.rails.rail(bundle.rail)
+        judged = [
+            before.files_tree
+            for before in applied
+            if before.bundle == str(bundle) and before.policy_digest == rail.digest
+        ]
+        yield from inspect_files(
+            objects, rail, one.live.files_tree, judged, layout.files_path(bundle)
+        )
+
+
+def inspect_files(
+    objects: Objects, rail: Rail, tree: Oid, judged: Iterable[Oid], path: str
+) -> Iterator[Finding]:
+    """Yield the findings of a files tree; `judged` are trees that were clean under this rail."""
+    before = list(dict.fromkeys(judged))
+    if tree in before:
+        return
+
+    def same(oids: tuple[Oid | None, ...]) -> bool:
+        return oids[0] is None or oids[0] in oids[1:]
+
+    for file, oids in walk.differing(objects, [tree, *before], path, same):
+        assert oids[0] is not None
+        data = walk.read_blob(objects, oids[0], file, FILE_SIZE_MAX_BYTES)
+        olds = [
+            walk.read_blob(objects, oid, file, FILE_SIZE_MAX_BYTES)
+            for oid in dict.fromkeys(oids[1:])
+            if oid is not None
+        ]
+        yield from inspect_file(rail, file, path, data, olds)
+
+
+def inspect_file(
+    rail: Rail, file: str, path: str, data: bytes, olds: Sequence[bytes]
+) -> Iterator[Finding]:
+    """Yield the findings of one file of a bundle, given earlier contents that were clean."""
+    table = table_of(file, path)
+    if table is None or (table not in rail.tables and table not in rail.documents):
+        yield _stray(rail, file)
+    elif table in rail.documents:
+        yield from lint_document(rail, table, data, file)
+    elif not olds:
+        yield from lint_shard(rail, table, data, file)[1]
+    else:
+        yield from _changed_rows(rail, table, file, data, olds)
+
+
+def _changed_rows(
+    rail: Rail, table: str, file: str, data: bytes, olds: Sequence[bytes]
+) -> Iterator[Finding]:
+    columns = rail.tables[table].columns
+    rows, problems = strictcsv.read(data, columns)
+    known = {line for old in olds for line in strictcsv.lines(old)}
+    lines = strictcsv.lines(data)
+    if problems or len(lines) != len(rows):
+        yield from lint_shard(rail, table, data, file)[1]
+        return
+    new = [at for at, line in enumerate(lines) if line not in known]
+    yield from lint_rows(rail, table, [rows[at] for at in new], [at + 2 for at in new], file)
+
+
+def _stray(rail: Rail, file: str) -> Finding:
+    rule = rail.rule("common/ENC004")
+    return Finding(
+        rule.id,
+        rule.severity,
+        file,
+        f"rail {rail.name} has no place for this file",
+        0,
+        "",
+        f"tables: {', '.join(sorted(rail.tables))}; documents: {', '.join(sorted(rail.documents))}",
+    )

@@ -1,0 +1,112 @@
+"""Signed documents read from a tree: the envelopes of a folder, verified before they are parsed.
+
+A folder holds the envelopes of one payload (each further signer adds a file) and, where people
+review it, a plain copy of exactly the signed bytes. Anything else in the folder is refused.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from controller.artifacts import walk
+from controller.artifacts.layout import is_envelope_name
+from controller.artifacts.walk import Entry
+from controller.kernel.errors import Refused, Untrusted
+from controller.kernel.objects import Objects, Oid
+from controller.trust.core import Role
+from controller.trust.envelope import IN_TOTO, SIZE_MAX_BYTES, Envelope, parse
+from controller.trust.keys import PublicKey
+from controller.trust.verify import Verified, verify
+
+
+class NotSigned(Untrusted):
+    """There is no envelope where one belongs."""
+
+    code = "signed.no_envelope"
+
+    def __init__(self, directory: str, stem: str) -> None:
+        super().__init__(
+            f"{directory}: no {stem}.dsse.json",
+            hint="deny by default: sign it with `countersign sign` or `countersign promote`",
+        )
+        self.directory, self.stem = directory, stem
+
+
+class CopyDiffers(Untrusted):
+    """The plain copy that people review is not what was signed."""
+
+    code = "signed.copy_differs"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} is not the signed bytes", hint="restore it: it must equal the payload exactly"
+        )
+        self.path = path
+
+
+class StrangeFile(Refused):
+    """A folder of signed documents holds a file that does not belong there."""
+
+    code = "signed.strange_file"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} does not belong here", hint="remove it")
+        self.path = path
+
+
+class WrongPlace(Untrusted):
+    """A signed document says that it belongs somewhere else."""
+
+    code = "signed.wrong_place"
+
+    def __init__(self, path: str, *, said: str, place: str) -> None:
+        super().__init__(
+            f"{path} is signed for {said}, not for {place}", hint="it was moved or copied there"
+        )
+        self.path, self.said, self.place = path, said, place
+
+
+def read_signed(
+    objects: Objects,
+    directory: Oid,
+    path: str,
+    stem: str,
+    role: Role[PublicKey],
+    *,
+    now: datetime,
+    beside: Collection[str] = (),
+) -> Verified:
+    """Return the verified payload of `<stem>*.dsse.json` in a folder.
+
+    `<stem>.json` must stand beside it with the same bytes; `beside` names what else may be there.
+    """
+    entries = walk.children(objects, directory, path)
+    copy = f"{stem}.json"
+    for entry in entries:
+        known = entry.name == copy or entry.name in beside
+        if not known and not (is_envelope_name(entry.name, stem) and not entry.is_tree):
+            raise StrangeFile(f"{path}/{entry.name}")
+    envelopes = open_envelopes(objects, entries, path, stem)
+    verified = verify(envelopes, role, payload_type=IN_TOTO, now=now)
+    plain = next((entry for entry in entries if entry.name == copy), None)
+    if plain is None or read(objects, plain, f"{path}/{copy}") != verified.payload:
+        raise CopyDiffers(f"{path}/{copy}")
+    return verified
+
+
+def open_envelopes(
+    objects: Objects, entries: Iterable[Entry], path: str, stem: str
+) -> list[Envelope]:
+    """Parse every envelope of a stem in a folder; their payloads stay unread."""
+    found = [
+        parse(read(objects, entry, f"{path}/{entry.name}"))
+        for entry in entries
+        if not entry.is_tree and is_envelope_name(entry.name, stem)
+    ]
+    if not found:
+        raise NotSigned(path, stem)
+    return found
+
+
+def read(objects: Objects, entry: Entry, path: str) -> bytes:
+    """Return the bytes of a file that may hold an envelope or a statement."""
+    return walk.read_blob(objects, entry.oid, path, SIZE_MAX_BYTES)

@@ -1,0 +1,263 @@
+"""Which release a commit declares, and whether it may follow the one that is applied.
+
+The newest release is verified by its signatures. Those between it and the last one we know were
+replaced before we looked: each is believed because its successor names its digest, and none of
+them is applied. So a controller that slept finds its way without skipping a serial.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from controller.adapters.git import GitRepository
+from controller.artifacts import layout, release, rollback, walk
+from controller.artifacts.release import ReleaseStatement
+from controller.kernel.canonical import Digest
+from controller.kernel.errors import Refused, Untrusted
+from controller.kernel.objects import Objects, Oid
+from controller.reconcile import signed
+from controller.source import history as facts
+from controller.trust import history, root
+from controller.trust.envelope import merge, parse
+from controller.trust.history import Accepted, Candidate, Judgement
+from controller.trust.rollback import RollbackAuthority, by_commit, by_statement
+from controller.trust.root import NoRole, Root, TrustedRoot
+from controller.trust.verify import Verified
+
+_BESIDE = ("acks", "rollback.dsse.json")
+
+
+class NoRelease(Refused):
+    """A commit declares nothing for the environment; that is not the same as "nothing is live"."""
+
+    code = "succession.no_release"
+
+    def __init__(self, environment: str, commit: Oid) -> None:
+        super().__init__(
+            f"commit {commit.hex()[:12]} holds no release of {environment}",
+            hint="promote a release; to take everything down, promote an empty one",
+        )
+        self.environment, self.commit = environment, commit
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRelease:
+    """A release whose signatures hold, at the commit that declares it."""
+
+    commit: Oid
+    tree: Oid
+    root: TrustedRoot
+    followed: tuple[bytes, ...]
+    """The envelopes of the roots that were followed to `root`, in order."""
+    statement: ReleaseStatement
+    verified: Verified
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """How a signed release follows what is applied.
+
+    `seen` are all releases that are known from now on and were not before, by serial, with the
+    commit each was found at.
+    """
+
+    release: SignedRelease
+    judgement: Judgement
+    seen: Mapping[int, tuple[Digest, Oid]]
+
+
+def roots_after(objects: Objects, tree: Oid, start: TrustedRoot) -> tuple[bytes, ...]:
+    """Return the envelopes of a tree's roots after the one we hold, in order."""
+    return tuple(_roots_after(objects, tree, start.root.version))
+
+
+def signed_release(
+    repository: GitRepository, commit: Oid, environment: str, start: TrustedRoot, now: datetime
+) -> SignedRelease:
+    """Return the release of a commit, verified under that commit's newest root."""
+    tree = repository.tree_of(commit)
+    followed = roots_after(repository, tree, start)
+    trusted = root.extend(start, followed, now)
+    path = layout.release_dir(environment)
+    entry = walk.find(repository, tree, path)
+    if entry is None or not entry.is_tree:
+        raise NoRelease(environment, commit)
+    role = trusted.root.release_role(environment)
+    verified = signed.read_signed(
+        repository, entry.oid, path, layout.RELEASE_STEM, role, now=now, beside=_BESIDE
+    )
+    statement = release.parse(verified.payload)
+    said = (statement.repository, statement.environment)
+    if said != (trusted.root.repository, environment):
+        raise signed.WrongPlace(
+            path, said="/".join(said), place=f"{trusted.root.repository}/{environment}"
+        )
+    return SignedRelease(commit, tree, trusted, followed, statement, verified)
+
+
+def succession(
+    repository: GitRepository,
+    accepted: Accepted,
+    offered: SignedRelease,
+    baseline: Oid,
+    now: datetime,
+) -> Succession:
+    """Judge how a release follows what this controller accepted (rules G1, G3 and G4)."""
+    anchor = accepted.accepted_commit or baseline
+    found = facts.ancestry(repository, anchor, offered.commit)
+    history.check_ancestry(
+        accepted.accepted_commit, baseline, offered.commit, descends=found.descends
+    )
+    environment = offered.statement.environment
+    trusted = offered.root.root
+    reset = trusted.reset.get(environment)
+    based = (reset.serial, reset.sha256) if reset is not None else None
+    between = _between(repository, accepted, offered)
+    known = accepted
+    for commit, digest, statement in between:
+        known = history.advance(known, _candidate(commit, digest, statement), reset=based)
+    judgement = history.judge(
+        known,
+        _offered(repository, accepted, offered, baseline, now),
+        floor=trusted.serial_floor(environment),
+        reset=based,
+        max_age=_max_age(trusted, environment),
+        now=now,
+    )
+    seen = {statement.serial: (digest, commit) for commit, digest, statement in between}
+    seen[offered.statement.serial] = (offered.verified.digest, offered.commit)
+    return Succession(offered, judgement, seen)
+
+
+def _roots_after(objects: Objects, tree: Oid, version: int) -> Iterator[bytes]:
+    while True:
+        version += 1
+        path = layout.root_path(version)
+        entry = walk.find(objects, tree, path)
+        if entry is None:
+            return
+        yield walk.read_blob(objects, entry.oid, path, root.ENVELOPE_MAX_BYTES)
+
+
+def _between(
+    repository: GitRepository, accepted: Accepted, offered: SignedRelease
+) -> list[tuple[Oid, Digest, ReleaseStatement]]:
+    """Return the releases between the newest known one and the offered, oldest first.
+
+    Each is named by its successor's digest, so its bytes are believed without keys; where the
+    history does not hold one, the chain stays open and the judgement says so.
+    """
+    wanted = offered.statement.previous
+    high = accepted.serial_high
+    found: list[tuple[Oid, Digest, ReleaseStatement]] = []
+    earlier = _earlier(repository, offered)
+    while wanted is not None and high is not None and wanted.serial > high:
+        match = next(((c, p) for c, digest, p in earlier if digest == wanted.sha256), None)
+        if match is None:
+            break
+        statement = release.parse(match[1])
+        found.append((match[0], wanted.sha256, statement))
+        wanted = statement.previous
+    return found[::-1]
+
+
+def _earlier(
+    repository: GitRepository, offered: SignedRelease
+) -> Iterator[tuple[Oid, Digest, bytes]]:
+    """Yield (commit, digest, payload) of every release before the offered one, newest first."""
+    environment = offered.statement.environment
+    changes = facts.release_changes(repository, environment, None, offered.commit)
+    for change in reversed(changes):
+        path = layout.release_dir(environment)
+        entry = walk.find(repository, repository.tree_of(change.commit), path)
+        if entry is None or not entry.is_tree:
+            continue
+        try:
+            entries = walk.children(repository, entry.oid, path)
+            envelope = merge(signed.open_envelopes(repository, entries, path, layout.RELEASE_STEM))
+        except (Refused, Untrusted):
+            continue  # Whatever stood there was no release, then it is nobody's predecessor.
+        yield change.commit, envelope.digest, envelope.payload
+
+
+def _candidate(
+    commit: Oid,
+    digest: Digest,
+    statement: ReleaseStatement,
+    *,
+    authority: RollbackAuthority | None = None,
+    at_baseline: bool = False,
+) -> Candidate:
+    previous, undone = statement.previous, statement.rollback_of
+    return Candidate(
+        commit,
+        statement.serial,
+        digest,
+        previous=(previous.serial, previous.sha256) if previous else None,
+        rollback_of=(undone.serial, undone.sha256) if undone else None,
+        expires=statement.expires,
+        rollback_authority=authority,
+        at_baseline=at_baseline,
+    )
+
+
+def _offered(
+    repository: GitRepository,
+    accepted: Accepted,
+    offered: SignedRelease,
+    baseline: Oid,
+    now: datetime,
+) -> Candidate:
+    statement = offered.statement
+    high = accepted.serial_high
+    goes_back = high is not None and statement.serial <= high
+    return _candidate(
+        offered.commit,
+        offered.verified.digest,
+        statement,
+        authority=_authority(repository, accepted, offered, now) if goes_back else None,
+        at_baseline=offered.commit == baseline,
+    )
+
+
+def _authority(
+    repository: GitRepository, accepted: Accepted, offered: SignedRelease, now: datetime
+) -> RollbackAuthority | None:
+    """Return who asked to go back: by signing the commit that did it, or in a statement."""
+    environment = offered.statement.environment
+    try:
+        role = offered.root.root.rollback_role(environment).role
+    except NoRole:
+        return None
+    changes = facts.release_changes(
+        repository, environment, accepted.accepted_commit, offered.commit
+    )
+    if changes:
+        try:
+            return by_commit(repository.raw_commit(changes[-1].commit), role, now)
+        except Untrusted:
+            pass  # A merge of a pull request is signed by nobody of ours; a statement may be.
+    path = layout.rollback_path(environment)
+    entry = walk.find(repository, offered.tree, path)
+    if entry is None or entry.is_tree:
+        return None
+
+    def read(payload: bytes) -> tuple[int, Digest]:
+        said = rollback.parse(payload)
+        place = (offered.root.root.repository, environment)
+        if (said.repository, said.environment) != place:
+            raise signed.WrongPlace(path, said=said.environment, place=environment)
+        if said.expires <= now:
+            raise history.ReleaseExpired(said.to_serial, said.expires)
+        return said.to_serial, said.to_sha256
+
+    envelope = parse(signed.read(repository, entry, path))
+    try:
+        return by_statement([envelope], role, read=read, now=now)
+    except Untrusted:
+        return None
+
+
+def _max_age(trusted: Root, environment: str) -> timedelta | None:
+    role = trusted.rollback.get(environment)
+    return role.max_age if role is not None else None

@@ -1,0 +1,67 @@
+"""What one pass works with: handed in, so that a test can hand in a world that dies."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from controller.adapters.git import GitRepository
+from controller.adapters.postgres import Connection
+from controller.kernel.canonical import Digest
+from controller.kernel.errors import Refused
+from controller.kernel.instants import Clock
+from controller.kernel.objects import Oid
+from controller.plan.guards import Limits
+from controller.reconcile.rails import Rails
+from controller.source.repository import NoBranch
+from controller.stores.control.memory import DatabaseMemory
+from controller.trust.sign import Signer
+
+LEASE_DURATION = timedelta(seconds=60)
+
+
+class NoBaseline(Refused):
+    """This host pins no commit that history must descend from."""
+
+    code = "reconcile.no_baseline"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no baseline commit is pinned on this host",
+            hint="set repository.baseline in the settings to a commit you trust",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The root of trust as this host pins it: an envelope, and its payload's digest."""
+
+    envelope: bytes
+    sha256: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The parts of one controller. `connection` commits by itself outside of transactions."""
+
+    controller: str
+    environment: str
+    repository: GitRepository
+    branch: str
+    baseline: Oid | None
+    connection: Connection[Any]
+    clock: Clock
+    pin: Pin
+    rails: Rails
+    signer: Signer | None
+    limits: Limits = field(default_factory=Limits)
+
+    def head(self) -> Oid:
+        """Return where the followed branch stands; a branch that is gone is never "empty"."""
+        found = self.repository.target(f"refs/heads/{self.branch}")
+        if found is None:
+            raise NoBranch(self.branch, self.repository.path)
+        return found
+
+    def memory(self) -> DatabaseMemory:
+        """Return what earlier passes learnt about trees."""
+        return DatabaseMemory(self.connection)
