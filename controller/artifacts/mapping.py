@@ -122,7 +122,7 @@ class _Record(NamedTuple):
 class _Context(NamedTuple):
     record: _Record
     item: Any
-    index: int
+    number: int
 
 
 class _Unmapped(Exception):
@@ -143,11 +143,11 @@ def read_mapping(data: bytes) -> Mapping_:
     sources = tuple(
         _source(entry, f"/sources/{at}") for at, entry in enumerate(_list(document, "sources"))
     )
-    roles = {source.role for source in sources}
+    roles = {source.role: source.shape for source in sources}
     if len(roles) != len(sources):
         raise BadMapping("/sources", "a role stands twice")
     rows = []
-    for table, rules in _object(document, "tables").items():
+    for table in _object(document, "tables"):
         if table not in TABLES:
             raise BadMapping(f"/tables/{table}", "is not a table of the directory")
         for at, entry in enumerate(_list(document["tables"], table)):
@@ -191,7 +191,7 @@ def apply_mapping(mapping: Mapping_, sources: Sequence[tuple[str, bytes]]) -> Ma
 
 
 def _unmapped(record: _Record, rule: RowRule, column: str, value: str) -> Finding:
-    shown = value if len(value) < 12 else value[:6] + "…"  # noqa: PLR2004 - never a card number
+    shown = value if len(value) < 12 else value[:6] + "…"
     return Finding(
         _RULE,
         Severity.ERROR,
@@ -260,7 +260,7 @@ def _source(entry: Any, pointer: str) -> Source:
     )
 
 
-def _row_rule(table: str, entry: Any, pointer: str, roles: set[str]) -> RowRule:
+def _row_rule(table: str, entry: Any, pointer: str, roles: Mapping[str, str]) -> RowRule:
     _members(entry, pointer, need={"from", "columns"}, may={"each", "when"})
     if entry["from"] not in roles:
         raise BadMapping(f"{pointer}/from", f"no source plays {entry['from']!r}")
@@ -278,27 +278,29 @@ def _row_rule(table: str, entry: Any, pointer: str, roles: set[str]) -> RowRule:
     return RowRule(table, entry["from"], entry.get("each"), when, columns)
 
 
-def _judge_value(value: Any, pointer: str, roles: set[str]) -> None:
+def _judge_value(value: Any, pointer: str, roles: Mapping[str, str]) -> None:
     if not isinstance(value, dict):
         raise BadMapping(pointer, "must be an object")
     if "constant" in value:
-        _members(value, pointer, need={"constant"})
+        _members(value, pointer, need={"constant"}, may={"ops"})
     elif "template" in value:
-        _members(value, pointer, need={"template", "parts"})
-        if set(_HOLE.findall(value["template"])) != set(value["parts"]):
+        _members(value, pointer, need={"template", "parts"}, may={"ops"})
+        bare = _HOLE.sub("", str(value["template"]))
+        holes = set(_HOLE.findall(str(value["template"])))
+        if "{" in bare or "}" in bare or holes != set(value["parts"]):
             raise BadMapping(pointer, "the parts are not those of the template")
         for name, part in value["parts"].items():
             _judge_value(part, f"{pointer}/parts/{name}", roles)
     elif "lookup" in value:
-        _members(value, pointer, need={"lookup", "key", "else"})
-        if value["lookup"] not in roles:
-            raise BadMapping(pointer, f"no source plays {value['lookup']!r}")
+        _members(value, pointer, need={"lookup", "key", "else"}, may={"ops"})
+        if roles.get(value["lookup"]) != "members":
+            raise BadMapping(pointer, f"no source of members plays {value['lookup']!r}")
         _judge_value(value["key"], f"{pointer}/key", roles)
         _judge_value(value["else"], f"{pointer}/else", roles)
     else:
         _members(value, pointer, need={"from"}, may={"ops"})
-        for at, word in enumerate(value.get("ops", [])):
-            _op(word, f"{pointer}/ops/{at}")
+    for at, word in enumerate(value.get("ops", [])):
+        _op(word, f"{pointer}/ops/{at}")
 
 
 # Operations: closed, each from text to text.
@@ -339,7 +341,7 @@ def _op(word: Any, pointer: str) -> Callable[[str], str]:
             return lambda text: text or argument
         if name == "zero_pad" and isinstance(argument, int):
             return lambda text: text.rjust(argument, "0") if text else text
-        if name == "replace" and isinstance(argument, list) and len(argument) == 2:  # noqa: PLR2004
+        if name == "replace" and isinstance(argument, list) and len(argument) == 2:
             return lambda text: text.replace(str(argument[0]), str(argument[1]))
     raise BadMapping(pointer, f"no operation {word!r}")
 
@@ -355,6 +357,21 @@ def _mapper(words: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def _maker(value: Mapping[str, Any], lookups: _Lookups) -> _Maker:
+    plain = _plain(value, lookups)
+    steps = [_op(word, "") for word in value.get("ops", [])]
+    if not steps:
+        return plain
+
+    def make(context: _Context) -> str:
+        text = plain(context)
+        for step in steps:
+            text = step(text)
+        return text
+
+    return make
+
+
+def _plain(value: Mapping[str, Any], lookups: _Lookups) -> _Maker:
     if "constant" in value:
         constant = str(value["constant"])
         return lambda _context: constant
@@ -374,15 +391,7 @@ def _maker(value: Mapping[str, Any], lookups: _Lookups) -> _Maker:
 
         return look
     path = str(value["from"])
-    steps = [_op(word, path) for word in value.get("ops", [])]
-
-    def make(context: _Context) -> str:
-        text = _text(_at(context, path))
-        for step in steps:
-            text = step(text)
-        return text
-
-    return make
+    return lambda context: _text(_at(context, path))
 
 
 def _at(context: _Context, path: str) -> Any:
@@ -392,7 +401,7 @@ def _at(context: _Context, path: str) -> Any:
         case "@item":
             return context.item
         case "@index":
-            return context.index
+            return context.number
         case _:
             return _point(context.record.value, path)
 

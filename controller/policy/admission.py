@@ -81,8 +81,8 @@ def accept(
             break
         named = _namer(kept)
         for table, errors in wrong.items():
-            errors = {at: [named(one) for one in said] for at, said in errors.items()}
-            kept[table] = _split(table, kept[table], errors, rejected)
+            said = {at: [named(one) for one in found] for at, found in errors.items()}
+            kept[table] = _split(table, kept[table], said, rejected)
     named = _namer(kept)
     notes = [_moved(named(one), kept[one.file][one.line]) for one in findings]
     return Accepted(

@@ -7,7 +7,6 @@ instants of one form sort as text. Rows whose own window cannot be read are left
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from controller.artifacts.tables import TABLES, span
 from controller.kernel.findings import Finding
 from controller.kernel.instants import Window, format_instant
 from controller.policy.checks import check
-from controller.policy.rail import BadRail, Rail, Rule
+from controller.policy.rail import Rail, Rule
 from controller.policy.rules import ACROSS, finding
 from controller.policy.spans import Meeting, Span, meet
 from controller.policy.text import masked, quoted
@@ -113,7 +112,7 @@ def _in_force(
 
 
 def _readable(instant: str, known: Callable[[str], bool]) -> bool:
-    return not instant or (len(instant) == 20 and instant[0] == "2" and known(instant))  # noqa: PLR2004
+    return not instant or (len(instant) == 20 and instant[0] == "2" and known(instant))
 
 
 def run_rules(bundles: Sequence[LintBundle]) -> Iterator[Finding]:
@@ -384,7 +383,7 @@ def _encounters(rows: list[Row]) -> list[tuple[Row, Row, Meeting]]:
     spans: list[Span] = []
     for position, row in enumerate(rows):
         first, last = row.cells[0], row.cells[1]
-        digits = first.isascii() and first.isdigit() and 6 <= len(first) <= 11  # noqa: PLR2004
+        digits = first.isascii() and first.isdigit() and 6 <= len(first) <= 11
         same = not last or (last.isascii() and last.isdigit() and len(last) == len(first))
         if digits and same:
             low, high = span(first, last)

@@ -52,23 +52,23 @@ def _refuse_nesting(pattern: str) -> None:
     """Refuse a top-level alternative (it escapes the anchors) and unbounded in unbounded."""
     unbounded = [False]  # one per open group: does it hold an unbounded repetition?
     closed: bool | None = None  # what the group that ended just before held
-    for token in _TOKEN.findall(pattern[1:-1]):
-        if token in ("(", "(?:"):
+    for part in _TOKEN.findall(pattern[1:-1]):
+        if part in ("(", "(?:"):
             unbounded.append(False)
             closed = None
-        elif token == ")":
+        elif part == ")":
             if len(unbounded) == 1:
                 raise BadPattern(pattern, "a group that ends before it starts")
             closed = unbounded.pop()
             unbounded[-1] = unbounded[-1] or closed
-        elif token == "|" and len(unbounded) == 1:
+        elif part == "|" and len(unbounded) == 1:
             raise BadPattern(pattern, "an alternative outside of a group escapes the anchors")
-        elif token in ("*", "+") or re.fullmatch(r"\{\d+,\}", token):
+        elif part in ("*", "+") or re.fullmatch(r"\{\d+,\}", part):
             if closed:
                 raise BadPattern(pattern, "an unbounded repetition inside a repetition")
             unbounded[-1] = True
             closed = None
         else:
-            if closed and token.startswith("{"):
+            if closed and part.startswith("{"):
                 raise BadPattern(pattern, "an unbounded repetition inside a repetition")
             closed = None

@@ -142,7 +142,7 @@ class _Reader:
         name = head["rail"]
         _judge_rules(name, own, common)
         codes, blocks, schemes = self._codes(head.get("codes", []))
-        rail = Rail(
+        return Rail(
             name=name,
             version=head["version"],
             title=head["title"],
@@ -158,7 +158,6 @@ class _Reader:
             schemes=schemes,
             digest=_digest(self._files),
         )
-        return rail
 
     def _json(self, path: str) -> Any:
         try:
@@ -196,7 +195,7 @@ class _Reader:
         return schema
 
     def _resolved(self, schema: Any, path: str) -> Any:
-        """Put the shared definitions where a schema refers to them; other files are out of reach."""
+        """Put shared definitions where a schema refers to them; other files are out of reach."""
         if isinstance(schema, list):
             return [self._resolved(item, path) for item in schema]
         if not isinstance(schema, dict):

@@ -229,9 +229,10 @@ def _order(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -
             return
         # Instants of one form and one zone sort as text.
         for at, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            if start and end and (start > end or (start == end and not may_touch)):
-                if known(start) and known(end):
-                    yield finding(rule, batch.path, batch.lines[at], second, f"{start} and {end}")
+            if not (start and end) or start < end or (start == end and may_touch):
+                continue
+            if known(start) and known(end):
+                yield finding(rule, batch.path, batch.lines[at], second, f"{start} and {end}")
 
     return [run]
 

@@ -154,4 +154,6 @@ def _pattern(
         yield jsonschema.ValidationError(f"does not match {pattern}")
 
 
-_Validator = extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
+_Validator = extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator, {"pattern": _pattern}
+)

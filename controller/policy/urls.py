@@ -47,9 +47,10 @@ def public(_protocol: str, address: str) -> str:
         return "no host can be read from it"
     if parts.username is not None or parts.password is not None:
         return "it holds a user or a password"
-    if "#" in address:
-        return "it holds a fragment"
-    host = parts.hostname.rstrip(".")
+    return "it holds a fragment" if "#" in address else _private(parts.hostname.rstrip("."))
+
+
+def _private(host: str) -> str:
     if _is_literal(host):
         return "an IP address instead of a name"
     if host == "localhost" or host.endswith(_LOCAL_SUFFIXES) or "." not in host:

@@ -1,4 +1,4 @@
-"""Every shipped rail keeps its promises: rules with cases, sources, linear patterns, one id each."""
+"""Every shipped rail keeps its promises: cases, sources, linear patterns, one id each."""
 
 from collections import Counter
 from pathlib import Path
