@@ -20,8 +20,8 @@ READY := .venv/.ready
 
 # uv would fetch an interpreter from elsewhere if it found none; ours is the one that made .tools/.
 export UV_PYTHON_DOWNLOADS := never
-export UV_PYTHON := .tools/bin/python
-export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON := $(CURDIR)/.tools/bin/python
+export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 # Behind a company's proxy only the machine's own certificates will do; uv.lock holds the hashes.
 CERTIFICATES := /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem
 export UV_SYSTEM_CERTS ?= $(if $(wildcard $(CERTIFICATES)),true,false)

@@ -43,7 +43,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if found is None:
         pytest.skip("needs uv, which `make setup` brings")
     folder = tmp_path_factory.mktemp("dist")
-    built = run([found, "build", "--wheel", "--out-dir", folder, ROOT], folder)
+    built = run(
+        [found, "build", "--wheel", "--python", sys.executable, "--out-dir", folder, ROOT], folder
+    )
     assert built.returncode == 0, built.stderr
     return next(folder.glob("*.whl"))
 
