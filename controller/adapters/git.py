@@ -361,7 +361,9 @@ def _translated(oid: Oid) -> Iterator[None]:
 def _stream(git_dir: Path, oids: Iterator[Oid]) -> Iterator[bytes]:
     """Yield contents from one `git cat-file --batch`, a bounded number of questions ahead."""
     command = [git_program(), "-c", f"safe.directory={git_dir}", f"--git-dir={git_dir}"]
-    environment = child_environment(GIT_ALLOW_PROTOCOL="none", GIT_NO_LAZY_FETCH="1")
+    environment = child_environment(
+        settings={"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+    )
     with subprocess.Popen(  # noqa: S603  a fixed program, no shell
         [*command, "cat-file", "--batch"],
         stdin=subprocess.PIPE,

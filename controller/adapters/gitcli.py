@@ -79,7 +79,7 @@ def git_program() -> str:
 
 
 def child_environment(
-    ambient: Mapping[str, str] | None = None, **settings: str
+    ambient: Mapping[str, str] | None = None, settings: Mapping[str, str] | None = None
 ) -> ChildEnvironment:
     """Return a child's environment: `ambient` without `GIT_*`, then ours, then `settings` as given.
 
@@ -88,7 +88,7 @@ def child_environment(
     kept = {"PATH": os.pathsep.join(os.get_exec_path()), "HOME": str(Path("~").expanduser())}
     kept |= {name: value for name, value in (ambient or {}).items() if name[:4] != "GIT_"}
     ours = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C.UTF-8"}
-    return ChildEnvironment(kept | ours | settings)
+    return ChildEnvironment(kept | ours | dict(settings or {}))
 
 
 def run_git(
