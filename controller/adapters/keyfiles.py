@@ -72,16 +72,22 @@ def _read(path: Path, *, secret: bool) -> bytes:
         raise UnsafeKeyFile(
             f"cannot read {path}: {error.strerror}", hint="name a plain file, not a link"
         ) from error
-    with os.fdopen(handle, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise UnsafeKeyFile(f"{path} is not a plain file")
-        if secret and facts.st_mode & _OTHERS:
-            raise UnsafeKeyFile(
-                f"{path} can be read by other users (mode {stat.S_IMODE(facts.st_mode):04o})",
-                hint=f"chmod 600 {path}",
-            )
-        data = file.read(SECRET_MAX_BYTES + 1)
+    try:
+        _check(path, os.fstat(handle), secret=secret)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            data = file.read(SECRET_MAX_BYTES + 1)
+    finally:
+        os.close(handle)
     if len(data) > SECRET_MAX_BYTES:
         raise UnsafeKeyFile(f"{path} is larger than {SECRET_MAX_BYTES} bytes")
     return data
+
+
+def _check(path: Path, facts: os.stat_result, *, secret: bool) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        raise UnsafeKeyFile(f"{path} is not a plain file")
+    if secret and facts.st_mode & _OTHERS:
+        raise UnsafeKeyFile(
+            f"{path} can be read by other users (mode {stat.S_IMODE(facts.st_mode):04o})",
+            hint=f"chmod 600 {path}",
+        )

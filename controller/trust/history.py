@@ -296,7 +296,7 @@ def check_bundles(
             raise BundleBelowFloor(bundle, version, floors[bundle])
 
 
-def judge(  # noqa: PLR0913
+def judge(
     accepted: Accepted,
     candidate: Candidate,
     *,
