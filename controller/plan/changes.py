@@ -20,6 +20,7 @@ from controller.kernel.instants import Window, union
 from controller.kernel.objects import Objects, Oid
 from controller.plan.live import LiveVersion, coverage
 from controller.plan.rows import (
+    OPEN,
     STORED_TABLES,
     SourceFile,
     StoredRow,
@@ -29,7 +30,6 @@ from controller.plan.rows import (
 
 FILE_SIZE_MAX_BYTES = 128 * 1024 * 1024
 _BATCH_FILES = 64
-_OPEN = Window()
 _CELLS = attrgetter("cells")
 
 Windows: TypeAlias = tuple[Window, ...]
@@ -200,7 +200,7 @@ def _ordered(rows: list[StoredRow]) -> tuple[StoredRow, ...]:
 
 
 def _within(windows: Windows, own: Window) -> Windows:
-    if own == _OPEN:
+    if own is OPEN:
         return windows
     inside = (window.intersect(own) for window in windows)
     return tuple(window for window in inside if window is not None)

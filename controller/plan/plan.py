@@ -122,6 +122,10 @@ class Tally:
         count = self._counts.setdefault(shard.table, _Count())
         count.rows_put += len(shard.added)
         count.rows_dropped += len(shard.removed)
+        if self._one_sided and len(self._samples.get((shard.table, "A"), ())) == SAMPLES_MAX:
+            count.added += len({row.key for row in shard.added})
+            count.removed += len({row.key for row in shard.removed})
+            return
         old, new = _by_key(shard.removed), _by_key(shard.added)
         for key, before in old.items():
             after = new.pop(key, None)

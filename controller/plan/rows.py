@@ -24,7 +24,7 @@ _KEY_COLUMNS = {
     name: tuple(table.columns.index(column) for column in table.key)
     for name, table in STORED_TABLES.items()
 }
-_OPEN = Window()
+OPEN = Window()
 _UNIT = "\x1f"
 
 
@@ -70,7 +70,7 @@ def key_of(table: str, cells: tuple[str, ...]) -> int:
 def own_window(cells: tuple[str, ...]) -> Window:
     """Return the window a line declares for itself: its last two cells."""
     if not cells[-2] and not cells[-1]:
-        return _OPEN
+        return OPEN
     return Window.parse(cells[-2], cells[-1])
 
 

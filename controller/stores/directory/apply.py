@@ -17,7 +17,7 @@ from controller.stores.directory.few import FewLoad
 from controller.stores.directory.model import Applied
 from controller.stores.directory.tables import STORE_TABLES
 
-_BATCH_ROWS = 4_000
+_BATCH_ROWS = 10_000
 
 
 class Load(Protocol):
@@ -66,12 +66,16 @@ def apply(
     loads: dict[str, Load] = {}
     for batch in _batches(shards):
         numbers = files.number(connection, {shard.source for shard in batch if shard.added})
-        for shard in batch:
-            load = loads.get(shard.table)
+        for table, some in _by_table(batch).items():
+            load = loads.get(table)
             if load is None:
-                strategy = choose(changed.get(shard.table, 0), sizes[shard.table].rows)
-                load = loads[shard.table] = _load(connection, shard.table, strategy, revision)
-            load.add(shard.removed, shard.added, numbers)
+                strategy = choose(changed.get(table, 0), sizes[table].rows)
+                load = loads[table] = _load(connection, table, strategy, revision)
+            load.add(
+                (row for shard in some for row in shard.removed),
+                (row for shard in some for row in shard.added),
+                numbers,
+            )
     ordered = [name for name in STORE_TABLES if name in loads]
     applied = tuple(loads[name].write() for name in ordered)
     rebuilt = frozenset(name for name in ordered if isinstance(loads[name], RebuiltLoad))
@@ -105,3 +109,10 @@ def _batches(shards: Iterable[ShardChange]) -> Iterator[list[ShardChange]]:
             batch, rows = [], 0
     if batch:
         yield batch
+
+
+def _by_table(batch: Iterable[ShardChange]) -> dict[str, list[ShardChange]]:
+    found: dict[str, list[ShardChange]] = {}
+    for shard in batch:
+        found.setdefault(shard.table, []).append(shard)
+    return found

@@ -1,7 +1,8 @@
 """Many rows: copied beside the table, then merged into it or put in its place."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from controller.adapters.postgres import Connection, dict_row
@@ -16,8 +17,7 @@ from controller.stores.directory.statements import NEXT, STAGED, columns
 from controller.stores.directory.tables import STORE_TABLES, window_texts
 
 _MEMORY = b"SET LOCAL work_mem = '64MB'; SET LOCAL maintenance_work_mem = '256MB'"
-_OPEN = Window()
-_OPEN_TEXTS = window_texts(_OPEN)
+_PORTION_LINES = 500
 _SPECIAL = re.compile(r"[\\\n\r]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -37,6 +37,8 @@ class _Copied:
         leaving = f"pg_temp.leaving_{store.name}"
         self._take = f"COPY {leaving} (row_key, effective_from) FROM STDIN".encode()
         self._cell_tabs = len(store.cells) - 1
+        self._window = Window()
+        self._window_texts = window_texts(self._window)
         self.incoming = self.leaving = 0
         connection.execute(_MEMORY)
         connection.execute(
@@ -51,18 +53,29 @@ class _Copied:
         numbers: Mapping[SourceFile, int],
     ) -> None:
         """Copy rows to drop and rows to put."""
-        drops = [f"{row.key}\t{window_texts(row.window)[0]}\n" for row in removed]
-        puts = [self._line(row, numbers) for row in added]
-        self.leaving += len(drops)
-        self.incoming += len(puts)
-        for statement, lines in ((self._take, drops), (self._put, puts)):
-            if lines:
-                with self._connection.cursor().copy(statement) as copy:
-                    copy.write("".join(lines))
+        self.leaving += self._copy(
+            self._take, (f"{row.key}\t{window_texts(row.window)[0]}\n" for row in removed)
+        )
+        self.incoming += self._copy(self._put, (self._line(row, numbers) for row in added))
+
+    def _copy(self, statement: bytes, lines: Iterator[str]) -> int:
+        """Send lines in portions, so that the server reads while we write the next."""
+        first = next(lines, None)
+        if first is None:
+            return 0
+        count = 1
+        with self._connection.cursor().copy(statement) as copy:
+            copy.write(first)
+            while portion := list(islice(lines, _PORTION_LINES)):
+                copy.write("".join(portion))
+                count += len(portion)
+        return count
 
     def _line(self, row: StoredRow, numbers: Mapping[SourceFile, int]) -> str:
         """Return one line of COPY's text format; cells hold no separators, but we look."""
-        start, end = _OPEN_TEXTS if row.window == _OPEN else window_texts(row.window)
+        if row.window is not self._window:
+            self._window, self._window_texts = row.window, window_texts(row.window)
+        start, end = self._window_texts
         cells = "\t".join(row.cells)
         if cells.count("\t") != self._cell_tabs or _SPECIAL.search(cells):
             cells = "\t".join([cell.translate(_ESCAPES) for cell in row.cells])

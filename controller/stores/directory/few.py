@@ -10,7 +10,7 @@ from controller.stores.directory.errors import AlreadyThere, BaseDiffers
 from controller.stores.directory.model import Applied
 from controller.stores.directory.references import check_referrers, check_whole
 from controller.stores.directory.statements import DELTA
-from controller.stores.directory.tables import STORE_TABLES, window_texts
+from controller.stores.directory.tables import STORE_TABLES, Reference, window_texts
 
 
 class FewLoad:
@@ -50,7 +50,7 @@ class FewLoad:
         for reference in references:
             if reference.target in rebuilt:
                 check_whole(self._connection, self._table, reference, live)
-            elif self._incoming:
+            elif self._refers(reference):
                 statement = self._statements(
                     "missing_target", reference=reference.column, target=live[reference.target]
                 )
@@ -104,6 +104,12 @@ class FewLoad:
         straddle = cursors["straddling"].fetchone() if "straddling" in cursors else None
         if straddle is not None:
             raise checks.refuse_straddle(self._connection, straddle)
+
+    def _refers(self, reference: Reference) -> bool:
+        """Whether any row that came names something: most ranges name nobody."""
+        store = STORE_TABLES[self._table]
+        index = store.derived.index(reference.column)
+        return any(store.derive(row.cells)[index] is not None for row, _ in self._incoming)
 
     def _take_values(self) -> dict[str, Any]:
         return _keys(self._leaving.values()) | {"revision": self._revision}
