@@ -1,0 +1,113 @@
+"""Facts of a branch's history."""
+
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.git import GitRepository, commit_content
+from controller.kernel.objects import Oid
+from controller.source.history import NotOnBranch, ancestry, release_changes, trees
+from controller.source.repository import NoBranch, open_source
+from tests.support.repositories import ALICE, MAIN, bare
+from tests.support.trees import git
+
+RELEASE = "environments/production/release.json"
+
+
+def path_of(repository: GitRepository) -> list[Oid]:
+    tip = repository.target(MAIN)
+    assert tip is not None
+    return list(reversed(list(repository.first_parents(tip))))
+
+
+def test_only_commits_that_changed_the_release_are_named_oldest_first(tmp_path: Path) -> None:
+    repository = bare(
+        tmp_path,
+        {"README.md": b"1"},
+        {RELEASE: b"1"},
+        {"README.md": b"2"},
+        {RELEASE: b"2"},
+        {"environments/staging/release.json": b"3"},
+    )
+    one, two, three, four, five = path_of(repository)
+
+    assert release_changes(repository, "production", None, five) == [(two, one), (four, three)]
+    assert release_changes(repository, "production", two, five) == [(four, three)]
+    assert release_changes(repository, "production", four, five) == []
+    assert release_changes(repository, "staging", one, five) == [(five, four)]
+    assert release_changes(repository, "production", five, five) == []
+
+
+def test_a_release_that_is_deleted_is_a_change(tmp_path: Path) -> None:
+    repository = bare(tmp_path, {RELEASE: b"1", "a": b""}, {RELEASE: None})
+    one, two = path_of(repository)
+
+    assert release_changes(repository, "production", one, two) == [(two, one)]
+    assert release_changes(repository, "production", None, one) == [(one, None)]
+
+
+def test_a_start_that_is_not_on_the_branch_is_refused(tmp_path: Path) -> None:
+    repository = bare(tmp_path, {RELEASE: b"1"}, {RELEASE: b"2"})
+    one, two = path_of(repository)
+
+    with pytest.raises(NotOnBranch):
+        release_changes(repository, "production", two, one)
+
+
+def test_a_merge_counts_once_whatever_it_brought(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    (tmp_path / "environments" / "production").mkdir(parents=True)
+    (tmp_path / RELEASE).write_text("1")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "1")
+    git(tmp_path, "switch", "-qc", "side")
+    for text in ("2", "3"):
+        (tmp_path / RELEASE).write_text(text)
+        git(tmp_path, "commit", "-qam", text)
+    git(tmp_path, "switch", "-q", "main")
+    git(tmp_path, "merge", "-q", "--no-ff", "-m", "merge", "side")
+    repository = GitRepository.open(tmp_path)
+    first, merge = path_of(repository)
+    side = repository.resolve("side~1")
+    assert side is not None
+
+    assert release_changes(repository, "production", first, merge) == [(merge, first)]
+    assert ancestry(repository, side, merge).descends
+    assert not ancestry(repository, side, merge).on_first_parent_path
+    assert ancestry(repository, first, merge).on_first_parent_path
+
+
+def test_the_same_tree_on_a_rewritten_branch_does_not_descend(tmp_path: Path) -> None:
+    repository = bare(tmp_path, {RELEASE: b"1"}, {RELEASE: b"2"}, {RELEASE: b"1"})
+    one, two, three = path_of(repository)
+    rewritten = repository.write_commit(
+        commit_content(repository.tree_of(three), [one], ALICE, "forced")
+    )
+
+    assert ancestry(repository, two, three).descends
+    assert not ancestry(repository, two, rewritten).descends
+    assert not ancestry(repository, Oid(b"\7" * 20), three).accepted_exists
+
+
+def test_the_trees_of_a_branch_come_from_the_newest_back(tmp_path: Path) -> None:
+    repository = bare(tmp_path, {"a": b"1"}, {"a": b"2"})
+    one, two = path_of(repository)
+
+    assert list(trees(repository, two)) == [repository.tree_of(two), repository.tree_of(one)]
+
+
+def test_the_head_is_the_followed_branch(tmp_path: Path) -> None:
+    repository = bare(tmp_path, {"a": b"1"})
+    source = open_source(repository.path, "main")
+
+    revision = source.head()
+
+    assert str(revision) == f"main@sha1:{revision.commit.hex()}"
+    assert source.tree(revision) == repository.tree_of(revision.commit)
+
+
+def test_a_branch_that_is_not_there_is_refused_and_never_empty(tmp_path: Path) -> None:
+    repository = bare(tmp_path, {"a": b"1"})
+
+    with pytest.raises(NoBranch):
+        open_source(repository.path, "other").head()
