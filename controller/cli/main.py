@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from controller import __version__
+from controller.cli import reconcile
 from controller.cli.options import OutputOption
 from controller.cli.output import Output, complain, emit, emit_json
 from controller.kernel.errors import ControllerError
@@ -58,6 +59,12 @@ def version(output: OutputOption = Output.TEXT) -> None:
         emit_json({"countersign": __version__, "python": platform.python_version()})
     else:
         emit(f"countersign {__version__}")
+
+
+app.command("plan", epilog="Example: countersign plan -o json")(reconcile.plan)
+app.command("reconcile", epilog="Example: countersign reconcile --once --timeout 60")(
+    reconcile.reconcile
+)
 
 
 def main() -> None:

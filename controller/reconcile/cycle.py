@@ -50,7 +50,7 @@ def run_pass(world: World) -> Outcome:
     migrations.check(world.connection)
     before = control.read_applied(world.connection, world.environment)
     target = next_target(world, before)
-    if before is not None and _settled(world, before, target):
+    if before is not None and is_settled(world, before, target):
         return Outcome(target, None, None, _publish(world))
     decision = decide(world, before, target, now)
     if decision.held:
@@ -74,7 +74,8 @@ def _declares(world: World, commit: Oid) -> bool:
     return walk.find(world.repository, tree, layout.release_path(world.environment)) is not None
 
 
-def _settled(world: World, before: Applied, target: Oid) -> bool:
+def is_settled(world: World, before: Applied, target: Oid) -> bool:
+    """Whether a commit is applied already, and judged by the rails that are in force now."""
     if before.commit != target:
         return False
     rails = world.rails.at(world.repository, world.repository.tree_of(target))

@@ -1,0 +1,107 @@
+"""Build a controller from settings; the only place that knows every concrete part."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any
+
+from controller.adapters import migrations
+from controller.adapters.clock import SystemClock
+from controller.adapters.embedded import EmbeddedPostgres
+from controller.adapters.git import GitRepository
+from controller.adapters.postgres import Connection, Limits, connect
+from controller.adapters.shipped import shipped
+from controller.app.settings import BadSettings, Settings
+from controller.app.signers import load_signer
+from controller.kernel.canonical import Digest
+from controller.kernel.objects import Oid
+from controller.plan import guards
+from controller.reconcile.rails import Rails
+from controller.reconcile.world import Pin, World
+from controller.trust.sign import Signer
+
+APPLICATION = "countersign"
+
+
+@contextmanager
+def database(settings: Settings, *, migrate: bool = True) -> Iterator[Connection[Any]]:
+    """Open production's database: the one the settings name, or the embedded one.
+
+    The embedded one is ours, so its schema is brought up to date when it is opened; another one is
+    migrated by `countersign migrate` alone.
+    """
+    url = settings.database_url()
+    if url is not None:
+        with connection_to(url, settings) as connection:
+            yield connection
+        return
+    state = settings.path(settings.controller.state_dir)
+    with (
+        EmbeddedPostgres(state, run_as=settings.database.run_as) as server,
+        connection_to(server.url, settings) as connection,
+    ):
+        if migrate:
+            migrations.migrate(connection)
+        yield connection
+
+
+@contextmanager
+def connection_to(url: str, settings: Settings) -> Iterator[Connection[Any]]:
+    """Open a connection that commits by itself outside of transactions."""
+    limits = Limits(
+        lock_ms=settings.database.lock_timeout_seconds * 1000,
+        statement_ms=settings.database.statement_timeout_seconds * 1000,
+    )
+    connection = connect(url, application_name=APPLICATION, autocommit=True, limits=limits)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def world(settings: Settings) -> Iterator[World]:
+    """Open everything one controller works with."""
+    repository = artifact_repository(settings)
+    pinned = pin(settings)
+    with database(settings) as connection:
+        baseline = settings.repository.baseline
+        yield World(
+            controller=settings.controller.name,
+            environment=settings.controller.environment,
+            repository=repository,
+            branch=settings.repository.branch,
+            baseline=Oid(bytes.fromhex(baseline)) if baseline is not None else None,
+            connection=connection,
+            clock=SystemClock(),
+            pin=pinned,
+            rails=Rails(shipped("policies")),
+            signer=audit_signer(settings),
+            limits=guards.Limits(
+                removed_share=Fraction(settings.guards.removed_share),
+                removed_rows=settings.guards.removed_rows,
+                small_rows=settings.guards.small_rows,
+            ),
+        )
+
+
+def artifact_repository(settings: Settings) -> GitRepository:
+    """Open the repository that the settings name."""
+    return GitRepository.open(settings.path(settings.repository.path))
+
+
+def pin(settings: Settings) -> Pin:
+    """Read the pinned root of this host."""
+    file = settings.path(settings.trust.root)
+    try:
+        envelope = file.read_bytes()
+    except OSError as error:
+        raise BadSettings(f"trust.root {file}: {error.strerror}") from None
+    return Pin(envelope, Digest(settings.trust.root_sha256))
+
+
+def audit_signer(settings: Settings) -> Signer | None:
+    """Return the signer of audit commits, if this host has one."""
+    if settings.audit.key is None:
+        return None
+    return load_signer(settings.path(settings.audit.key))

@@ -1,0 +1,136 @@
+"""`countersign plan` and `countersign reconcile`: what a pass would do, and doing it."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from controller.cli.options import ConfigOption, OutputOption, TimeoutOption, deadline
+from controller.cli.output import Output, emit, emit_findings, emit_json, finding_json, say
+
+if TYPE_CHECKING:
+    from controller.reconcile.cycle import Outcome
+    from controller.reconcile.decide import Decision
+    from controller.reconcile.world import World
+
+PLAN_HELD = 4
+
+
+def plan(
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Show what `reconcile` would do: rows added, modified and deleted in each table.
+
+    Exit 0: nothing would change; 1: something would; 4: a guard would stop it.
+    """
+    from controller.app import settings, wiring
+
+    with deadline(timeout), wiring.world(settings.load(settings.named_file(config))) as world:
+        decision = _decide(world)
+        if decision is None:
+            _emit_settled(world, output)
+            return
+        _emit_plan(decision, output)
+        if decision.held:
+            raise typer.Exit(PLAN_HELD)
+        if not decision.plan.is_empty:
+            raise typer.Exit(1)
+
+
+def reconcile(
+    once: Annotated[
+        bool, typer.Option("--once", help="Leave when production is at the branch (the default).")
+    ] = True,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Bring production to the newest signed release, in one transaction per revision."""
+    del once  # the loop is the controller's role; a command always leaves when it is done
+    from controller.app import settings, wiring
+    from controller.reconcile.cycle import converge
+
+    with deadline(timeout), wiring.world(settings.load(settings.named_file(config))) as world:
+        outcomes = []
+        for outcome in converge(world):
+            outcomes.append(outcome)
+            if output is Output.TEXT:
+                _tell(outcome)
+        if output is Output.JSON:
+            emit_json({"outcomes": [_outcome_json(outcome) for outcome in outcomes]})
+
+
+def _decide(world: "World") -> "Decision | None":
+    from controller.reconcile.cycle import is_settled, next_target
+    from controller.reconcile.decide import decide
+    from controller.stores.control.store import read_applied
+
+    before = read_applied(world.connection, world.environment)
+    target = next_target(world, before)
+    if before is not None and is_settled(world, before, target):
+        return None
+    return decide(world, before, target, world.clock.now())
+
+
+def _emit_settled(world: "World", output: Output) -> None:
+    head = world.head().hex()
+    if output is Output.JSON:
+        emit_json({"environment": world.environment, "commit": head, "changes": False})
+    else:
+        emit(f"No changes: {world.environment} is at {world.branch}@sha1:{head}.")
+
+
+def _emit_plan(decision: "Decision", output: Output) -> None:
+    from controller.plan.render import as_json, as_text
+
+    trips = () if decision.ack is not None else decision.trips
+    if output is Output.JSON:
+        kind = decision.kind.value if decision.kind is not None else None
+        findings = [finding_json(one) for one in decision.report.findings]
+        facts: dict[str, Any] = {
+            "commit": decision.commit.hex(),
+            "kind": kind,
+            "changes": True,
+            "acked": decision.ack is not None,
+            "findings": findings,
+        }
+        emit_json({**facts, **as_json(decision.plan, trips)})
+        return
+    emit_findings(decision.report.findings, limit=20)
+    emit(as_text(decision.plan, trips))
+
+
+def _tell(outcome: "Outcome") -> None:
+    revision = outcome.revision
+    if revision is None:
+        emit(f"Nothing to apply at {outcome.commit.hex()[:12]}.")
+    else:
+        emit(
+            f"Applied revision {revision.revision} ({revision.kind.value}): "
+            f"release {revision.serial} of {revision.environment}, "
+            f"commit {revision.commit.hex()[:12]}."
+        )
+        for table, counts in revision.counts.items():
+            emit(
+                f"  {table}: {counts['added']} added, {counts['modified']} modified, "
+                f"{counts['removed']} removed"
+            )
+    for commit in outcome.published.commits:
+        emit(f"  audit commit {commit.hex()[:12]}")
+    if outcome.published.waiting:
+        say(f"{outcome.published.waiting} audit records wait for their commit (no audit.key here)")
+
+
+def _outcome_json(outcome: "Outcome") -> dict[str, Any]:
+    revision = outcome.revision
+    return {
+        "commit": outcome.commit.hex(),
+        "applied": revision is not None,
+        "revision": revision.revision if revision is not None else None,
+        "kind": revision.kind.value if revision is not None else None,
+        "serial": revision.serial if revision is not None else None,
+        "counts": dict(revision.counts) if revision is not None else {},
+        "audit_commits": [commit.hex() for commit in outcome.published.commits],
+        "audit_waiting": outcome.published.waiting,
+    }
