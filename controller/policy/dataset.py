@@ -271,8 +271,11 @@ def _windows(
     return windows
 
 
+_ALWAYS = [("", OPEN_END)]
+
+
 def _meets(windows: Sequence[tuple[str, str]], row: Row) -> bool:
-    return any(start < row.end and row.start < end for start, end in windows)
+    return windows == _ALWAYS or any(start < row.end and row.start < end for start, end in windows)
 
 
 def _canonical(rail: Rail, scheme: str, value: str) -> tuple[str, str]:

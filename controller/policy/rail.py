@@ -86,10 +86,11 @@ class Rail:
     blocks: Mapping[str, tuple[tuple[str, str], ...]]
     schemes: Mapping[str, Scheme]
     digest: Digest
+    by_id: Mapping[str, Rule]
 
     def rule(self, rule_id: str) -> Rule:
         """Return a rule by id."""
-        return next(rule for rule in self.rules if rule.id == rule_id)
+        return self.by_id[rule_id]
 
 
 def overlay(shipped: Files, repository: Files) -> dict[str, bytes]:
@@ -157,6 +158,7 @@ class _Reader:
             blocks=blocks,
             schemes=schemes,
             digest=_digest(self._files),
+            by_id={rule.id: rule for rule in (*common, *own)},
         )
 
     def _json(self, path: str) -> Any:

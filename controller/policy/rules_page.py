@@ -7,8 +7,8 @@ from controller.policy.rail import Rail, Rule
 _HEAD = """# Rules
 
 Written from `policies/` by `python -m tests.support.write_rules_page`; a test keeps it
-current. An error blocks; a warning asks for a look; info only tells. Every rule has a failing case and its passing
-twin under `policies/<rail>/cases/`.
+current. An error blocks; a warning asks for a look; info only tells. Every rule has a failing case
+and its passing twin under `policies/<rail>/cases/`.
 """
 
 
