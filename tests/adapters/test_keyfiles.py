@@ -85,3 +85,12 @@ def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
         write_new(tmp_path / "file", b"y", mode=0o600)
     with pytest.raises(UnsafeKeyFile):
         write_new(tmp_path / "missing" / "file", b"y", mode=0o600)
+
+
+def test_a_pair_that_cannot_be_finished_leaves_no_secret(tmp_path: Path) -> None:
+    longest = "k" * 252  # with ".pub" one more than a file name may have
+
+    with pytest.raises(UnsafeKeyFile):
+        write_pair(tmp_path / longest, secret=b"secret", public="public\n")
+
+    assert list(tmp_path.iterdir()) == []

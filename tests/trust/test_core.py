@@ -22,7 +22,7 @@ from controller.trust.core import (
     require,
     search,
 )
-from controller.trust.keys import PublicKey
+from controller.trust.keys import Kind, PublicKey, PublicLine, Scheme
 from tests.support.trust import ALICE, BOB, CAROL, NOW, Person, role
 
 SECOND = timedelta(seconds=1)
@@ -168,3 +168,13 @@ def test_a_terminating_delegation_ends_the_search() -> None:
 
     assert found(terminating=False) == ["first", "second"]
     assert found(terminating=True) == ["first"]
+
+
+def test_one_key_under_two_ids_makes_no_role() -> None:
+    token = PublicLine(Kind.SK_ED25519, ALICE.signer.public.point, b"ssh:")
+    twin = PublicKey.of(token, "mallory", Scheme.SSHSIG)
+
+    with pytest.raises(BadRole, match="one key under two ids"):
+        Role("routing", (ALICE.key, twin), 1)
+
+    assert Role("routing", (ALICE.key, BOB.key), 1)

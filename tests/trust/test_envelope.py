@@ -135,3 +135,12 @@ def test_envelopes_of_two_payloads_are_refused() -> None:
 def test_no_envelope_at_all_is_refused() -> None:
     with pytest.raises(MalformedEnvelope):
         merge([])
+
+
+def test_files_that_hold_too_many_signatures_together_are_refused() -> None:
+    full = parse(wire(signatures=[{"sig": text64(bytes([n]))} for n in range(16)]))
+    one_more = parse(wire(signatures=[{"sig": text64(b"more")}]))
+
+    assert len(merge([full, full]).signatures) == 16
+    with pytest.raises(MalformedEnvelope):
+        merge([full, one_more])

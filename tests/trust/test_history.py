@@ -338,3 +338,11 @@ def test_a_rollback_statement_needs_its_threshold_before_it_is_read() -> None:
     assert not made.covers(*named(41))
     with pytest.raises(ThresholdNotMet):
         evidence(ALICE)
+
+
+def test_without_a_current_release_a_rollback_of_nothing_is_no_link() -> None:
+    unknown = replace(KNOWN, serial_current=None)
+
+    assert ask(unknown, candidate(44)) == Forward(44, 44)
+    with pytest.raises(PreviousMismatch):
+        ask(unknown, candidate(44, previous=named(42), rollback_of=named(43)))

@@ -136,3 +136,13 @@ def test_a_security_key_never_signs_plainly() -> None:
 
     assert not key.accepts_raw(b"m", ALICE.signer.sign(b"m"))
     assert ALICE.signer.public.accepts_raw(b"m", ALICE.signer.sign(b"m"))
+
+
+@pytest.mark.parametrize("encoded", ["A", "AAAA=", "AAAAC3NzaC1lZDI1NTE5AAAAIA"])
+def test_a_key_that_is_cut_is_refused(encoded: str) -> None:
+    with pytest.raises(Untrusted):
+        parse_public_line(f"ssh-ed25519 {encoded}")
+
+
+def test_a_roots_key_shows_its_line() -> None:
+    assert ALICE.key.line == ALICE.signer.public.line

@@ -377,3 +377,10 @@ def test_a_security_key_signs_roots_as_sshsig() -> None:
     erin = Person.named("erin", scheme=Scheme.SSHSIG)
 
     assert extend(pinned(document(ALICE, erin), by=[ALICE, erin]), [], NOW).root.root.threshold == 2
+
+
+def test_a_root_of_too_many_keys_is_refused() -> None:
+    made = document(ALICE)
+
+    with pytest.raises(MalformedRoot):
+        read({**made, "keys": {f"SHA256:{number}": ALICE.entry for number in range(257)}})

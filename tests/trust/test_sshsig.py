@@ -172,3 +172,11 @@ def test_an_envelope_key_of_scheme_sshsig_takes_only_its_own_namespace() -> None
     assert key.accepts(MESSAGE, ALICE.signer.sshsig(MESSAGE, sshsig.DSSE_NAMESPACE))
     assert not key.accepts(MESSAGE, ALICE.signer.sshsig(MESSAGE, "git"))
     assert not key.accepts(MESSAGE, ALICE.signer.sign(MESSAGE))
+
+
+def test_armor_with_spare_bits_is_refused() -> None:
+    text = sshsig.armor(b"x" * 10)
+
+    assert sshsig.dearmor(text) == b"x" * 10
+    with pytest.raises(BadSshSignature):
+        sshsig.dearmor(text.replace("A==", "B=="))
