@@ -14,7 +14,7 @@ from controller.audit import journal
 from controller.audit.journal import Link
 from controller.audit.record import AckUsed, AuditRecord, RollbackUsed
 from controller.kernel.canonical import Digest
-from controller.reconcile.decide import Decision
+from controller.reconcile.decide import Decision, rebased
 from controller.reconcile.world import LEASE_DURATION, World
 from controller.stores.control import lease as leases
 from controller.stores.control import store as control
@@ -29,7 +29,7 @@ from controller.stores.control.model import (
 from controller.stores.directory import store as directory
 from controller.stores.directory.model import TableDigest
 from controller.trust.envelope import parse as parse_envelope
-from controller.trust.history import Forward, Judgement, Rollback, Unchanged
+from controller.trust.history import Forward, Judgement, ReleaseId, Rollback, Unchanged
 from controller.trust.root import parse_root
 
 
@@ -128,6 +128,7 @@ def _root_record(envelope: bytes) -> RootRecord:
 def _applied(world: World, decision: Decision, number: int) -> Applied:
     release, before = decision.succession.release, decision.before
     current, high = _serials(decision.succession.judgement, before)
+    reset = _reset(decision.succession.judgement, before)
     seen = before.max_time_seen if before is not None else decision.now
     return Applied(
         environment=world.environment,
@@ -142,7 +143,15 @@ def _applied(world: World, decision: Decision, number: int) -> Applied:
         max_time_seen=max(decision.now, seen),
         applied_at=decision.now,
         next_boundary=None,
+        reset_serial=reset[0] if reset is not None else None,
+        reset_sha256=reset[1] if reset is not None else None,
     )
+
+
+def _reset(judgement: Judgement, before: Applied | None) -> ReleaseId | None:
+    if isinstance(judgement, Forward) and judgement.rebased is not None:
+        return judgement.rebased
+    return rebased(before) if before is not None else None
 
 
 def _serials(judgement: Judgement, before: Applied | None) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from controller.stores.control.memory import DatabaseMemory
 from controller.stores.control.model import Applied, AppliedBundle, RevisionKind
 from controller.stores.directory import store as directory
 from controller.trust import root
-from controller.trust.history import Accepted, Forward, Rollback, Unchanged
+from controller.trust.history import Accepted, Forward, ReleaseId, Rollback, Unchanged
 from controller.trust.root import TrustedRoot
 
 
@@ -112,7 +112,15 @@ def _accepted(world: World, before: Applied | None) -> Accepted:
         },
         bundle_digests=control.bundle_versions(world.connection),
         max_time_seen=before.max_time_seen,
+        rebased=rebased(before),
     )
+
+
+def rebased(before: Applied) -> ReleaseId | None:
+    """Return the last reset that was obeyed."""
+    if before.reset_serial is None or before.reset_sha256 is None:
+        return None
+    return before.reset_serial, before.reset_sha256
 
 
 def _live(applied: tuple[AppliedBundle, ...]) -> tuple[LiveVersion, ...]:

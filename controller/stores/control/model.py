@@ -49,6 +49,9 @@ class Applied:
     next_boundary: datetime | None
     epoch: int = 0
     """The lease epoch of the last writer; set by the store."""
+    reset_serial: int | None = None
+    reset_sha256: Digest | None = None
+    """The root's last reset that was obeyed: it must not be obeyed again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,10 @@ CREATE TABLE controller.applied (
     epoch bigint NOT NULL CHECK (epoch >= 1),
     max_time_seen timestamptz NOT NULL,
     applied_at timestamptz NOT NULL,
-    next_boundary timestamptz
+    next_boundary timestamptz,
+    reset_serial bigint CHECK (reset_serial >= 1),
+    reset_sha256 controller.sha256,
+    CHECK ((reset_serial IS NULL) = (reset_sha256 IS NULL))
 );
 -- The stores have no environment column: a second environment in one database would overwrite
 -- the first, so there is room for one row only.
