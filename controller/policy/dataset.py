@@ -52,6 +52,13 @@ class Rows:
 
     tables: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in TABLES})
     never: list[tuple[str, Place]] = field(default_factory=list)
+    met: list[tuple[Row, Row, Meeting]] | None = None
+
+    def encounters(self) -> list[tuple[Row, Row, Meeting]]:
+        """Return how ranges meet, (inner, outer, how); found once for all rules that ask."""
+        if self.met is None:
+            self.met = encounters(self.tables["ranges"])
+        return self.met
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,8 +368,7 @@ _HOLDER = TABLES["ranges"].columns.index("participant_id")
 
 def _spans(rule: Rule, words: Mapping[str, Any], scene: Scene) -> Iterator[Finding]:
     """How ranges meet: `partial`, `equal`, nested `redundant` or nested under `another` holder."""
-    rows = scene.rows.tables["ranges"]
-    for inner, outer, kind in _encounters(rows):
+    for inner, outer, kind in scene.rows.encounters():
         if _is(words["test"], kind, inner, outer):
             about = f"{_range(inner)} and {_range(outer)} in {_at(outer)}"
             yield _say(rule, inner, "iin_start", about)
@@ -382,7 +388,8 @@ def _range(row: Row) -> str:
     return masked("-".join(part for part in row.cells[:2] if part))
 
 
-def _encounters(rows: list[Row]) -> list[tuple[Row, Row, Meeting]]:
+def encounters(rows: Sequence[Row]) -> list[tuple[Row, Row, Meeting]]:
+    """Return how card ranges meet; spans that cannot be read are left to the row rules."""
     spans: list[Span] = []
     for position, row in enumerate(rows):
         first, last = row.cells[0], row.cells[1]

@@ -6,6 +6,7 @@ whole-value patterns `^…$` of plain classes, groups, alternatives and bounded 
 """
 
 import re
+from functools import lru_cache
 
 from controller.kernel.errors import Refused
 
@@ -33,6 +34,7 @@ class BadPattern(Refused):
         self.pattern, self.reason = pattern, reason
 
 
+@lru_cache(maxsize=4096)
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Return the pattern for `fullmatch`-like use, or refuse what the engines read differently."""
     if not (pattern.startswith("^") and pattern.endswith("$") and not pattern.endswith("\\$")):

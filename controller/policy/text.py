@@ -3,6 +3,7 @@
 import re
 
 _LONG_NUMBER = re.compile(r"[0-9](?:[ .-]*[0-9]){11,}")
+_LOGIN = re.compile(r"://[^/?#]*@")
 _SHOWN_MAX = 60
 
 
@@ -12,6 +13,9 @@ def masked(text: str) -> str:
 
 
 def quoted(value: str) -> str:
-    """Return a value as findings show it: masked first, then cut, then escaped."""
-    shown = masked(value)
+    """Return a value as findings show it: masked first, then cut, then escaped.
+
+    A URL's user and password are left out.
+    """
+    shown = masked(_LOGIN.sub("://…@", value))
     return repr(shown if len(shown) <= _SHOWN_MAX else shown[: _SHOWN_MAX - 1] + "…")

@@ -20,7 +20,7 @@ from controller.artifacts.tables import TABLES, span
 from controller.kernel.findings import Severity
 from controller.kernel.instants import Window
 from controller.policy.admission import Accepted, accept
-from controller.policy.dataset import LintBundle, Row, _encounters
+from controller.policy.dataset import LintBundle, Row, encounters
 from controller.policy.lint import lint_dataset, lint_shard, widen
 from tests.support.policies import POLICIES, shipped
 
@@ -269,7 +269,7 @@ def test_binlist_has_622_nested_ranges_319_of_another_bank(shared_dir: Path) -> 
     rows = [Row(row.cells, row.source, row.line, "", "~") for row in mapped.tables["ranges"]]
     holder = TABLES["ranges"].columns.index("participant_id")
 
-    met = _encounters(rows)
+    met = encounters(rows)
 
     assert Counter(kind for _, _, kind in met) == {"nested": 622}
     assert sum(inner.cells[holder] != outer.cells[holder] for inner, outer, _ in met) == 319

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from controller.policy.patterns import BadPattern
 from controller.policy.rail import BadRail, overlay, read_rails
-from controller.policy.schema import BadSchema
 from tests.support.policies import policy_files, shipped
 
 
@@ -32,11 +32,24 @@ def test_an_unknown_member_refuses_the_rail() -> None:
 
 
 def test_a_rail_must_be_named_after_its_folder() -> None:
-    rules: list[object] = []
     files = _with("card-bin/rail.json", rail="card-bim")
-    files["card-bin/rules.json"] = json.dumps({"version": 1, "rules": rules}).encode()
+    files["card-bin/rules.json"] = b'{"version": 1, "rules": []}'
 
-    assert _refused(files).path == "card-bin/rail.json" or "rule" in str(_refused(files))
+    assert "names the rail 'card-bim'" in str(_refused(files))
+
+
+def test_a_rule_of_another_rail_is_refused() -> None:
+    files = policy_files()
+    files["card-bin/rules.json"] = files["caip/rules.json"]
+
+    assert "does not start with card-bin/" in str(_refused(files))
+
+
+def test_an_unknown_kind_of_check_is_refused() -> None:
+    document = json.loads(policy_files()["caip/rules.json"])
+    document["rules"][0]["check"] = {"kind": "eval"}
+
+    assert "/rules/0/check" in str(_refused(_with("caip/rules.json", **document)))
 
 
 def test_a_missing_file_is_named() -> None:
@@ -66,9 +79,9 @@ def test_a_pattern_with_look_around_is_refused() -> None:
     schema = json.loads(policy_files()[path])
     schema["properties"]["name"] = {"type": "string", "pattern": "^(?=a)a$"}
 
-    with pytest.raises((BadSchema, Exception)) as refusal:
+    with pytest.raises(BadPattern) as refusal:
         read_rails(_with(path, properties=schema["properties"]))
-    assert "pattern" in str(refusal.value)
+    assert refusal.value.pattern == "^(?=a)a$"
 
 
 def test_the_digest_changes_with_a_rule_and_not_with_a_case() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from controller.policy.text import quoted
 from controller.policy.urls import encrypted, live, public, scheme_fits
 
 
@@ -43,3 +44,7 @@ def test_each_protocol_speaks_its_own_schemes() -> None:
 def test_a_stage_is_read_from_whole_words_of_the_host() -> None:
     assert live("https", "https://api-uat.acme.com")
     assert live("https", "https://latest.acme.com") == ""
+
+
+def test_a_login_is_left_out_where_an_address_is_quoted() -> None:
+    assert quoted("https://me:secret@acme.com/x") == "'https://…@acme.com/x'"
