@@ -5,7 +5,7 @@ same windows before and after. Of the files that are left only the lines that di
 the work grows with the change, and a first load needs no more memory than a batch of files.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -35,6 +35,7 @@ _CELLS = attrgetter("cells")
 Windows: TypeAlias = tuple[Window, ...]
 Cells: TypeAlias = tuple[str, ...]
 _Unit: TypeAlias = bytes | Cells
+_Coverage: TypeAlias = dict[Oid, Windows]
 
 
 class UnreadableRows(Refused):
@@ -77,37 +78,35 @@ class Changes:
     @property
     def is_one_sided(self) -> bool:
         """Whether rows only come or only go, so that no row can be on both sides."""
-        sides = [_sides(self.applied, self.desired, bundle) for bundle in self._bundles()]
-        changed = [(before, after) for before, after in sides if before != after]
-        return not any(before for before, _ in changed) or not any(after for _, after in changed)
+        sides = [(before, after) for _, before, after in self._differing()]
+        return not any(before for before, _ in sides) or not any(after for _, after in sides)
 
     def __iter__(self) -> Iterator[ShardChange]:
         """Yield the change of each file that has one, by bundle and path."""
-        for bundle in self._bundles():
-            yield from _bundle_changes(self.objects, bundle, *_sides_of(self, bundle))
+        for bundle, before, after in self._differing():
+            yield from _bundle_changes(self.objects, bundle, before, after)
 
-    def _bundles(self) -> list[BundleId]:
-        return sorted({live.bundle for live in (*self.applied, *self.desired)}, key=str)
+    def _differing(self) -> Iterator[tuple[BundleId, _Coverage, _Coverage]]:
+        """Yield each bundle that does not count alike before and after; the others cost nothing."""
+        before, after = _by_bundle(self.applied), _by_bundle(self.desired)
+        differing = [
+            bundle for bundle in {*before, *after} if before.get(bundle) != after.get(bundle)
+        ]
+        for bundle in sorted(differing, key=str):
+            old, new = coverage(before.get(bundle, ())), coverage(after.get(bundle, ()))
+            if old != new:
+                yield bundle, old, new
 
 
-_Sides: TypeAlias = tuple[dict[Oid, Windows], dict[Oid, Windows]]
-
-
-def _sides_of(changes: Changes, bundle: BundleId) -> _Sides:
-    return _sides(changes.applied, changes.desired, bundle)
-
-
-def _sides(
-    applied: Iterable[LiveVersion], desired: Iterable[LiveVersion], bundle: BundleId
-) -> _Sides:
-    return (
-        coverage(live for live in applied if live.bundle == bundle),
-        coverage(live for live in desired if live.bundle == bundle),
-    )
+def _by_bundle(versions: Iterable[LiveVersion]) -> dict[BundleId, list[LiveVersion]]:
+    found: dict[BundleId, list[LiveVersion]] = {}
+    for live in versions:
+        found.setdefault(live.bundle, []).append(live)
+    return found
 
 
 def _bundle_changes(
-    objects: Objects, bundle: BundleId, before: Mapping[Oid, Windows], after: Mapping[Oid, Windows]
+    objects: Objects, bundle: BundleId, before: _Coverage, after: _Coverage
 ) -> Iterator[ShardChange]:
     trees = sorted({*before, *after})
     places = [(before.get(tree, ()), after.get(tree, ())) for tree in trees]

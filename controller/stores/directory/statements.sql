@@ -116,28 +116,28 @@ SELECT EXISTS (
                    FROM {live}) AS swept
      WHERE reached >= lo) AS found
 
--- name: crossing
--- Whether two spans overlap in part, whatever their windows. Depth is the number of spans open at
--- a boundary. Where all spans nest, it is the same before a span's first and after its last
--- number; where some overlap in part, the leftmost of those has another depth at its two ends.
-WITH spans AS MATERIALIZED (SELECT DISTINCT lo, hi FROM {live}),
-steps AS (
-    SELECT boundary, sum(opens) AS opens, sum(closes) AS closes
-      FROM (SELECT lo AS boundary, 1 AS opens, 0 AS closes FROM spans
-            UNION ALL
-            SELECT hi + 1, 0, 1 FROM spans) AS ends
-     GROUP BY boundary
-),
-depths AS MATERIALIZED (
-    SELECT boundary,
-           sum(opens - closes) OVER (ORDER BY boundary) - opens AS depth
-      FROM steps
+-- name: straddled
+-- Every pair that overlaps in part is met from the span that starts later.
+WITH RECURSIVE levels AS (
+    SELECT min(level) AS level FROM {live}
+    UNION ALL
+    SELECT (SELECT min(level) FROM {live} WHERE level > levels.level)
+      FROM levels WHERE levels.level IS NOT NULL
 )
-SELECT EXISTS (
-    SELECT FROM spans
-      JOIN depths AS first ON first.boundary = spans.lo
-      JOIN depths AS last ON last.boundary = spans.hi + 1
-     WHERE first.depth <> last.depth) AS found
+SELECT {incoming_facts}, {other_facts}
+  FROM {incoming}
+  JOIN levels ON levels.level IS NOT NULL
+ CROSS JOIN LATERAL (
+    SELECT * FROM {live} AS across
+     WHERE across.level = levels.level
+       AND across.lo > incoming.lo - (1::bigint << levels.level)
+       AND across.lo < incoming.lo
+       AND across.hi >= incoming.lo AND across.hi < incoming.hi
+    OFFSET 0
+ ) AS other
+ WHERE other.effective_from < incoming.effective_to
+   AND incoming.effective_from < other.effective_to
+ LIMIT 1
 
 -- name: missing_target
 SELECT {incoming_facts}
