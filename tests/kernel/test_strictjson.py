@@ -1,0 +1,100 @@
+"""Strict JSON: what is refused, where it is refused, and other people's verdicts."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from controller.kernel.strictjson import MalformedJson, Place, locate, parse
+
+IMPLEMENTATION_DEFINED_ACCEPTED = {
+    "i_number_double_huge_neg_exp.json",
+    "i_number_neg_int_huge_exp.json",
+    "i_number_pos_double_huge_exp.json",
+    "i_number_real_neg_overflow.json",
+    "i_number_real_pos_overflow.json",
+    "i_number_real_underflow.json",
+}
+"""Numbers that a `Decimal` holds exactly; every other `i_` file of the suite is refused."""
+
+
+def refusal(data: bytes, **options: int | bool) -> MalformedJson:
+    with pytest.raises(MalformedJson) as caught:
+        parse(data, **options)  # type: ignore[arg-type]
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "column", "reason"),
+    [
+        (b'{"a":1,\n "b":2,\n "a":3}', 3, 2, "a key that stands twice in one object"),
+        (b'{"a":{"k":1},"b":{"k":1,"k":2}}', 1, 25, "a key that stands twice in one object"),
+        (b"[1,\n 1.5]", 2, 2, "a number with a fraction or an exponent"),
+        (b"[1e3]", 1, 2, "a number with a fraction or an exponent"),
+        (b"[9007199254740992]", 1, 2, "an integer beyond 2^53 - 1"),
+        (b"[" + b"9" * 5000 + b"]", 1, 2, "an integer beyond 2^53 - 1"),
+        (b'{"a":NaN}', 1, 6, "NaN is not JSON"),
+        (b'["\\ud800"]', 1, 2, "a lone surrogate is not text"),
+        (b'["a", "\xff"]', 1, 8, "not UTF-8"),
+        (b"\xef\xbb\xbf{}", 1, 1, "a byte order mark"),
+    ],
+)
+def test_a_refusal_says_where_and_why(data: bytes, line: int, column: int, reason: str) -> None:
+    error = refusal(data)
+
+    assert (error.line, error.column, error.reason) == (line, column, reason)
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b'{"a":1,\n "b":2,\n "c":3}', {"a": 1, "b": 2, "c": 3}),
+        (b'{"a":{"k":1},"b":{"k":1}}', {"a": {"k": 1}, "b": {"k": 1}}),
+        (b"[9007199254740991, -9007199254740991]", [2**53 - 1, 1 - 2**53]),
+        (b'["\\ud83d\\ude00", "\\u00e9"]', ["😀", "é"]),
+    ],
+)
+def test_the_nearest_good_document_is_read(data: bytes, value: object) -> None:
+    assert parse(data) == value
+
+
+def test_depth_is_counted_outside_of_strings_only() -> None:
+    assert parse(b'["[[[[[["]', depth_max=1) == ["[[[[[["]
+    assert refusal(b"[\n[]]", depth_max=1).line == 2
+    assert refusal(b"[" * 200_000).reason == "nested deeper than 32"
+
+
+def test_a_document_over_the_size_limit_is_not_read_at_all() -> None:
+    assert "more than the 3 we read" in str(refusal(b"[1,2", size_max_bytes=3))
+
+
+def test_decimals_are_exact_where_a_caller_asks_for_them() -> None:
+    assert parse(b"[12345678901234.123456]", decimals=True) == [Decimal("12345678901234.123456")]
+
+
+def test_a_pointer_finds_its_line_and_column() -> None:
+    data = b'{\n  "a/b": [\n    1,\n    {"~": true}\n  ]\n}'
+
+    assert locate(data, "/a~1b") == Place(2, 3)
+    assert locate(data, "/a~1b/1/~0") == Place(4, 6)
+    assert locate(data, "/nothing") == Place(1, 1)
+
+
+def test_json_test_suite_agrees_but_for_our_policy(shared_dir: Path) -> None:
+    folder = shared_dir / "vectors" / "jsontestsuite" / "test_parsing"
+    verdicts = {}
+    for file in sorted(folder.glob("*.json")):
+        try:
+            parse(file.read_bytes(), decimals=True)
+            verdicts[file.name] = True
+        except MalformedJson:
+            verdicts[file.name] = False
+
+    assert len(verdicts) == 318
+    assert [name for name, good in verdicts.items() if name[0] == "n" and good] == []
+    assert [name for name, good in verdicts.items() if name[0] == "y" and not good] == [
+        "y_object_duplicated_key.json",
+        "y_object_duplicated_key_and_value.json",
+    ]
+    accepted = {name for name, good in verdicts.items() if name[0] == "i" and good}
+    assert accepted == IMPLEMENTATION_DEFINED_ACCEPTED
