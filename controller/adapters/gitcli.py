@@ -19,6 +19,7 @@ from controller.kernel.errors import DeadlinePassed, Refused, Unavailable
 
 OUTPUT_SHOWN_MAX = 2000
 _TERMINATION_SECONDS = 2.0
+_STATUS = ("--porcelain=v1", "-z", "--no-renames")
 
 
 ChildEnvironment = NewType("ChildEnvironment", dict[str, str])
@@ -135,7 +136,7 @@ def commit_paths(
     """Write files (`None` deletes) and commit exactly them, with the person's own git settings.
 
     Whatever else is edited or staged stays edited or staged. A file that holds other uncommitted
-    changes is not overwritten: `WouldOverwrite`.
+    changes is not overwritten: `WouldOverwrite`. When nothing differs, nothing is committed.
     """
     paths = sorted(changes)
 
@@ -148,17 +149,25 @@ def commit_paths(
         ).stdout
 
     top = Path(os.fsdecode(git("rev-parse", "--show-toplevel").rstrip(b"\n")))
-    dirty = git(
-        "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", *paths
-    )
-    changed = [entry[3:].decode() for entry in dirty.split(b"\0") if entry]
+    changed = _changed(git("status", *_STATUS, "--untracked-files=all", "--", *paths))
     lost = [path for path in changed if _contents(top / path) not in (None, changes.get(path))]
     if lost:
         raise WouldOverwrite(lost)
     for path, data in changes.items():
         _put(top / path, data)
-    git("add", "--all", "--force", "--", *paths)
-    git("commit", "--quiet", "--only", "--message", message, "--", *paths)
+    written = [path for path in paths if changes[path] is not None]
+    dropped = [path for path in paths if changes[path] is None]
+    if written:
+        git("add", "--force", "--", *written)
+    if dropped:
+        git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *dropped)
+    staged = _changed(git("status", *_STATUS, "--untracked-files=no", "--", *paths))
+    if staged:
+        git("commit", "--quiet", "--only", "--message", message, "--", *staged)
+
+
+def _changed(status: bytes) -> list[str]:
+    return [os.fsdecode(entry[3:]) for entry in status.split(b"\0") if entry]
 
 
 def _contents(path: Path) -> bytes | None:

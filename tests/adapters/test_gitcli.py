@@ -112,3 +112,19 @@ def test_an_uncommitted_file_with_the_same_bytes_is_committed(work: Path) -> Non
     commit_paths(work, {"a": b"ours\n"}, "Same", env=child_environment(settings=PEOPLE))
 
     assert git(work, "status", "--porcelain") == ""
+
+
+def test_an_unchanged_file_makes_no_commit(work: Path) -> None:
+    before = git(work, "rev-parse", "HEAD")
+
+    commit_paths(work, {"a": b"1\n", "gone": None}, "Same", env=child_environment(settings=PEOPLE))
+
+    assert git(work, "rev-parse", "HEAD") == before
+
+
+def test_the_first_commit_of_a_repository_is_made(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+
+    commit_paths(tmp_path, {"a": b"1\n"}, "First", env=child_environment(settings=PEOPLE))
+
+    assert git(tmp_path, "log", "--format=%s") == "First"
