@@ -116,7 +116,11 @@ def _bundle_changes(
         here = [places[index][side] for index, one in enumerate(oids) if one == oid]
         return here[0] if len(here) == 1 else union(window for some in here for window in some)
 
+    everywhere = tuple(union(some for place in places for some in place[side]) for side in (0, 1))
+
     def same(oids: tuple[Oid | None, ...]) -> bool:
+        if oids.count(oids[0]) == len(oids):  # nearly every place of a large tree
+            return everywhere[0] == everywhere[1]
         present = {oid for oid in oids if oid is not None}
         return all(windows(oids, oid, 0) == windows(oids, oid, 1) for oid in present)
 

@@ -85,6 +85,8 @@ def apply(
         loads[name].check_references(live, rebuilt)
     for name in ordered:
         loads[name].finish()
+    if rebuilt:
+        connection.execute(b"ANALYZE directory.source_file")
     return applied
 
 

@@ -59,8 +59,10 @@ class FewLoad:
                     raise checks.refuse_dangling(
                         self._connection, self._table, reference.target, row
                     )
-        if self._leaving:
-            check_referrers(self._connection, self._statements, live, rebuilt, self._take_values())
+        coming = {row.key for row, _ in self._incoming}
+        gone = [row for row in self._leaving.values() if row.key not in coming]
+        if gone:
+            check_referrers(self._connection, self._statements, live, rebuilt, _keys(gone))
 
     def finish(self) -> None:
         """Do nothing: the rows are already the table's."""
