@@ -171,6 +171,17 @@ def is_named(option: Path | None) -> bool:
     return bool(option or os.environ.get(CONFIG_VARIABLE))
 
 
+def ambient() -> dict[str, str]:
+    """Return the environment that we were started in, for a child that acts for its person."""
+    return dict(os.environ)
+
+
+def agent_socket() -> Path | None:
+    """Return where the person's ssh-agent listens, if there is one."""
+    named = os.environ.get("SSH_AUTH_SOCK")
+    return Path(named) if named else None
+
+
 def load(file: Path) -> Settings:
     """Read and check a settings file; the environment wins over it."""
     try:

@@ -1,0 +1,1 @@
+"""What people do to an artifact repository before a controller sees it."""

@@ -1,0 +1,204 @@
+"""Drafts: read one, and judge it as a controller would judge the version made of it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.artifacts import draft as drafts
+from controller.artifacts import walk
+from controller.artifacts.bundle import BundleStatement, PreviousVersion
+from controller.artifacts.draft import Draft
+from controller.artifacts.layout import BundleId, draft_path, files_path
+from controller.artifacts.merkle import Counts, FilesSummary, NoMemory, files_root
+from controller.artifacts.shards import SHARD_ADVISED_BYTES
+from controller.artifacts.wire import BadDocument
+from controller.authoring.view import View
+from controller.kernel.errors import Refused, Unclean
+from controller.kernel.findings import Finding, Report, Severity
+from controller.kernel.instants import Window
+from controller.kernel.objects import Objects, Oid
+from controller.kernel.strictjson import MalformedJson
+from controller.policy.dataset import Place
+from controller.policy.lint import (
+    LintBundle,
+    lint_dataset,
+    lint_document,
+    lint_shard,
+    widen,
+)
+from controller.policy.rail import Rail
+
+FILE_SIZE_MAX_BYTES = 64 * 1024 * 1024
+
+_PATH, _JSON, _SIZE = "common/ENC004", "common/ENC005", "common/ENC009"
+
+
+class NoDraft(Refused):
+    """A bundle has no draft to read."""
+
+    code = "authoring.no_draft"
+
+
+class UnknownRail(Refused):
+    """A bundle belongs to a rail that nobody has written."""
+
+    code = "authoring.unknown_rail"
+
+    def __init__(self, rail: str, known: Iterable[str]) -> None:
+        super().__init__(f"there is no rail {rail!r}", hint=f"known are {', '.join(sorted(known))}")
+        self.rail = rail
+
+
+class DraftNotClean(Unclean):
+    """A draft has findings that block, so nobody signs it."""
+
+    code = "authoring.draft_not_clean"
+
+    def __init__(self, bundle: BundleId, report: Report) -> None:
+        count = sum(one.severity is Severity.ERROR for one in report.findings)
+        super().__init__(
+            f"the draft of {bundle} has {count} finding{'s' * (count != 1)} that block",
+            hint="mend them, then `countersign validate`",
+        )
+        self.bundle, self.report = bundle, report
+
+
+@dataclass(frozen=True, slots=True)
+class DraftFiles:
+    """A draft and what its files amount to."""
+
+    draft: Draft
+    tree: Oid
+    summary: FilesSummary
+
+    def statement(
+        self, repository: str, version: int, previous: PreviousVersion | None
+    ) -> BundleStatement:
+        """Return the statement that pins this draft as a version."""
+        return BundleStatement(
+            repository=repository,
+            bundle=self.draft.bundle,
+            version=version,
+            previous=previous,
+            window=self.draft.window,
+            environments=self.draft.environments,
+            files_root=self.summary.root,
+            git_tree=self.tree,
+            tables=self.summary.tables,
+            documents=self.summary.documents,
+        )
+
+
+def read_draft(view: View, bundle: BundleId) -> Draft:
+    """Return a bundle's `draft.json`."""
+    path = draft_path(bundle)
+    data = view.read(path)
+    if data is None:
+        known = ", ".join(str(one) for one in bundles_of(view))
+        raise NoDraft(f"there is no {path}", hint=f"bundles here: {known or 'none'}")
+    draft = drafts.parse(data)
+    if draft.bundle != bundle:
+        raise NoDraft(f"{path} speaks of {draft.bundle}", hint=f"its name and rail are {bundle}")
+    return draft
+
+
+def read_files(view: View, draft: Draft) -> DraftFiles:
+    """Return a draft with the files root of its files."""
+    path = files_path(draft.bundle)
+    entry = view.find(path)
+    if entry is None or not entry.is_tree:
+        raise NoDraft(f"there is no {path}", hint="put the bundle's tables and rules there")
+    return DraftFiles(draft, entry.oid, files_root(view.objects, entry.oid, path, NoMemory()))
+
+
+def bundles_of(view: View) -> list[BundleId]:
+    """Return every bundle that has a folder, in order."""
+    return [
+        BundleId(rail.name, bundle.name)
+        for rail in view.children("bundles")
+        if rail.is_tree
+        for bundle in view.children(f"bundles/{rail.name}")
+        if bundle.is_tree
+    ]
+
+
+def lint_draft(
+    objects: Objects, tree: Oid, bundle: BundleId, rails: Mapping[str, Rail]
+) -> tuple[Report, Mapping[str, Counts]]:
+    """Judge a draft; return every finding, and the counts of each table.
+
+    `tree` is the repository's. Everything that can be said about a file or a line is a finding;
+    what is raised (`NoDraft`, `UnknownRail`, `BadTree`, `TooLarge`) leaves nothing to look at.
+    """
+    view = View(objects, tree)
+    rail = rails.get(bundle.rail)
+    if rail is None:
+        raise UnknownRail(bundle.rail, rails)
+    window, found = _window(view, bundle, rail)
+    entry = view.find(files_path(bundle))
+    if entry is None or not entry.is_tree:
+        raise NoDraft(f"there is no {files_path(bundle)}", hint="put the bundle's tables there")
+    tables: dict[str, list[Place]] = defaultdict(list)
+    counts: dict[str, Counts] = {}
+    for path, oid in walk.files(objects, entry.oid, files_path(bundle)):
+        data = walk.read_blob(objects, oid, path, FILE_SIZE_MAX_BYTES)
+        table, kind = _belongs(path.removeprefix(f"{files_path(bundle)}/"))
+        if len(data) > SHARD_ADVISED_BYTES:
+            found.append(_finding(rail, _SIZE, path, f"{len(data):,} bytes"))
+        if kind == "csv" and table in rail.tables:
+            rows, findings = lint_shard(rail, table, data, path)
+            found += findings
+            wide = widen(rail, table, rows)
+            tables[table] += [(cells, path, line) for line, cells in enumerate(wide, start=2)]
+            counts[table] = counts.get(table, Counts()) + Counts(1, len(rows), len(data))
+        elif kind == "json" and table in rail.documents:
+            found += lint_document(rail, table, data, path)
+        else:
+            found.append(_finding(rail, _PATH, path, f"no table or document of rail {rail.name}"))
+    found += lint_dataset([LintBundle(str(bundle), rail, window, tables)])
+    return Report.of(found), counts
+
+
+def check_draft(view: View, bundle: BundleId, rails: Mapping[str, Rail]) -> Report:
+    """Return the report of a draft that does not block, or raise `DraftNotClean`."""
+    report, _ = lint_draft(view.objects, view.tree, bundle, rails)
+    if report.blocks:
+        raise DraftNotClean(bundle, report)
+    return report
+
+
+def narrowed(draft: Draft, start: datetime | None, end: datetime | None) -> Draft:
+    """Return the draft with other ends of its window; `None` leaves an end as it is."""
+    window = Window(start or draft.window.start, end or draft.window.end)
+    return Draft(draft.bundle, window, draft.environments)
+
+
+def _window(view: View, bundle: BundleId, rail: Rail) -> tuple[Window, list[Finding]]:
+    path = draft_path(bundle)
+    try:
+        return read_draft(view, bundle).window, []
+    except MalformedJson as error:
+        return Window(), [_finding(rail, _JSON, path, error.reason, error.line)]
+    except BadDocument as error:
+        return Window(), [_finding(rail, _JSON, path, error.reason, error.line, error.pointer)]
+
+
+def _belongs(path: str) -> tuple[str, str]:
+    """Return the table or kind of document that a file of `files/` belongs to, and its ending."""
+    top, _, rest = path.partition("/")
+    name, _, ending = (rest or top).rpartition(".")
+    return (top if rest else name), ending
+
+
+def _finding(
+    rail: Rail, rule_id: str, path: str, about: str, line: int = 0, column: str = ""
+) -> Finding:
+    rule = rail.rule(rule_id)
+    message = f"{rule.message}: {about}"
+    return Finding(rule.id, rule.severity, path, message, line, column, rule.hint)
+
+
+def tables_of(summary: FilesSummary) -> Iterator[tuple[str, Counts]]:
+    """Yield tables and documents with their counts, in order."""
+    yield from sorted({**summary.tables, **summary.documents}.items())
