@@ -60,6 +60,16 @@ def connection_to(url: str, settings: Settings) -> Iterator[Connection[Any]]:
 
 
 @contextmanager
+def plain_connection(url: str) -> Iterator[Connection[Any]]:
+    """Open a database that no settings name, with the usual limits."""
+    connection = connect(url, application_name=APPLICATION, autocommit=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
 def world(settings: Settings) -> Iterator[World]:
     """Open everything one controller works with."""
     repository = artifact_repository(settings)

@@ -98,7 +98,7 @@ def _emit_plan(decision: "Decision", output: Output) -> None:
         emit_json({**facts, **as_json(decision.plan, trips)})
         return
     emit_findings(decision.report.findings, limit=20)
-    emit(as_text(decision.plan, trips))
+    emit(as_text(decision.plan, trips).rstrip("\n"))
 
 
 def _tell(outcome: "Outcome") -> None:
