@@ -49,6 +49,7 @@ __all__ = [
     "errors",
     "explain",
     "is_idle",
+    "reading",
     "register",
     "scalar_row",
     "sql",
@@ -228,6 +229,17 @@ def transaction(connection: Connection[Any]) -> Iterator[None]:
     Inside another transaction this is a savepoint.
     """
     with translated(), connection.transaction():
+        yield
+
+
+@contextmanager
+def reading(connection: Connection[Any]) -> Iterator[None]:
+    """See one state of the database in every query of the block, and write nothing.
+
+    `connection` must not be inside a transaction.
+    """
+    with transaction(connection):
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
 
 

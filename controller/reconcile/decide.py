@@ -58,7 +58,7 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
         raise NoBaseline
     repository, connection = world.repository, world.connection
     memory = world.memory()
-    release = signed_release(repository, target, world.environment, _held_root(world, now), now)
+    release = signed_release(repository, target, world.environment, held_root(world, now), now)
     followed = succession(repository, _accepted(world, before), release, world.baseline, now)
     applied = control.live_bundles(connection, world.environment)
     rails = world.rails.at(repository, release.tree)
@@ -85,7 +85,7 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
     )
 
 
-def _held_root(world: World, now: datetime) -> TrustedRoot:
+def held_root(world: World, now: datetime) -> TrustedRoot:
     """Return the newest root this controller holds: the pinned one, or what followed it."""
     trusted = root.pin(world.pin.envelope, world.pin.sha256, now)
     stored = [

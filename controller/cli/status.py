@@ -1,0 +1,126 @@
+"""`countersign status`: is production what the branch declares, and if not, why."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from controller.cli.options import ConfigOption, OutputOption, TimeoutOption, deadline
+from controller.cli.output import Output, emit, emit_json, emit_table
+
+if TYPE_CHECKING:
+    from controller.reconcile.status import Status
+    from controller.stores.control.model import AppliedBundle
+
+
+def status(
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Show what is applied, what the branch wants, and what stands between them.
+
+    Exit 0: Ready; 1: Reconciling or Stalled.
+    """
+    from controller.app import settings, wiring
+    from controller.reconcile.status import State, read_status
+
+    with deadline(timeout), wiring.world(settings.load(settings.named_file(config))) as world:
+        found = read_status(world, world.clock.now())
+    if output is Output.JSON:
+        emit_json(_as_json(found))
+    else:
+        _as_text(found)
+    if found.condition.state is not State.READY:
+        raise typer.Exit(1)
+
+
+def instant(value: datetime | None) -> str | None:
+    """Return an instant's wire form; an open end stays open."""
+    from controller.kernel.instants import format_instant
+
+    return format_instant(value) if value is not None else None
+
+
+def _as_json(found: "Status") -> dict[str, Any]:
+    applied, condition = found.applied, found.condition
+    return {
+        "environment": found.environment,
+        "branch": found.branch,
+        "observed_commit": found.observed.hex() if found.observed else None,
+        "sync": found.sync.value,
+        "condition": {
+            "type": condition.state.value,
+            "reason": condition.reason,
+            "message": condition.message,
+            "hint": condition.hint,
+        },
+        "applied": applied
+        and {
+            "commit": applied.commit.hex(),
+            "revision": applied.revision,
+            "serial": applied.serial_current,
+            "serial_high": applied.serial_high,
+            "release_sha256": applied.release_sha256,
+            "policies_sha256": applied.policies_digest,
+            "applied_at": instant(applied.applied_at),
+        },
+        "root": {
+            "version": found.root.version,
+            "sha256": found.root.sha256,
+            "expires": instant(found.root.expires),
+            "expired": found.root.expired,
+        },
+        "bundles": [_bundle(one) for one in found.bundles],
+        "rows": dict(found.rows),
+        "audit_waiting": found.audit_waiting,
+        "next_boundary": instant(found.next_boundary),
+    }
+
+
+def _bundle(one: "AppliedBundle") -> dict[str, Any]:
+    return {
+        "bundle": one.bundle,
+        "version": one.version,
+        "sha256": one.payload_sha256,
+        "effective_from": instant(one.window.start),
+        "effective_to": instant(one.window.end),
+    }
+
+
+def _as_text(found: "Status") -> None:
+    condition, applied, root = found.condition, found.applied, found.root
+    emit(f"{found.environment}: {condition.state.value}, {found.sync.value}")
+    emit(f"  {condition.reason}: {condition.message}")
+    if condition.hint:
+        emit(f"  hint: {condition.hint}")
+    observed = found.observed.hex() if found.observed else "unknown"
+    emit(f"observed  {found.branch}@sha1:{observed}")
+    if applied is None:
+        emit("applied   nothing yet")
+    else:
+        emit(f"applied   {found.branch}@sha1:{applied.commit.hex()}")
+        emit(
+            f"revision  {applied.revision}, release {applied.serial_current} "
+            f"({applied.release_sha256[:12]}), {instant(applied.applied_at)}"
+        )
+    until = "EXPIRED" if root.expired else "until"
+    emit(f"root      {root.version}, {until} {instant(root.expires)}")
+    emit(f"audit     {found.audit_waiting} records wait for their commit")
+    emit(f"boundary  {instant(found.next_boundary) or 'none ahead'}")
+    if found.bundles:
+        emit("")
+        emit_table(
+            ("BUNDLE", "VERSION", "FROM", "UNTIL"),
+            (
+                (
+                    one.bundle,
+                    one.version,
+                    instant(one.window.start) or "…",
+                    instant(one.window.end) or "…",
+                )
+                for one in found.bundles
+            ),
+        )
+        emit("")
+        emit_table(("TABLE", "ROWS"), ((name, f"{rows:,}") for name, rows in found.rows.items()))

@@ -1,0 +1,43 @@
+"""Prove the audit trail as an auditor would: keys from the pinned root on, then git, then rows.
+
+The keys are those of the newest root that the branch holds, followed from this host's pin. From
+git alone no database is needed, nor anything else of the controller that wrote the trail.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from controller.adapters.git import GitRepository
+from controller.adapters.postgres import Connection, reading
+from controller.audit.prove import DatabaseProof, Proof, verify_database, verify_git
+from controller.reconcile.apply import digest_texts
+from controller.reconcile.succession import roots_after
+from controller.reconcile.world import Pin
+from controller.source.repository import Source
+from controller.stores.directory import store as directory
+from controller.trust import root
+from controller.trust.root import TrustedRoot
+
+
+def prove_git(
+    repository: GitRepository, pin: Pin, *, branch: str, controller: str, now: datetime
+) -> tuple[TrustedRoot, Proof]:
+    """Prove the trail from git alone; raise the `BrokenTrail` of its first bad link."""
+    trusted = branch_root(repository, pin, branch, now)
+    return trusted, verify_git(repository, trusted.root, controller, now=now)
+
+
+def prove_database(connection: Connection[Any], proof: Proof) -> DatabaseProof:
+    """Prove that journal and tables say what the proven trail says, all at one moment."""
+    with reading(connection):
+        return verify_database(
+            connection, proof, table_digests=lambda: digest_texts(directory.recompute(connection))
+        )
+
+
+def branch_root(repository: GitRepository, pin: Pin, branch: str, now: datetime) -> TrustedRoot:
+    """Return the newest root of a branch, followed from the pinned one."""
+    start = root.pin(pin.envelope, pin.sha256, now)
+    source = Source(repository, branch)
+    tree = source.tree(source.head())
+    return root.extend(start, roots_after(repository, tree, start), now)

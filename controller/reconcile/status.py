@@ -1,0 +1,152 @@
+"""How production stands to the branch: what is applied, what is wanted, and who has to act.
+
+Nothing is kept about it: it is derived from the branch and the database each time it is asked, so
+it says the same whether a controller runs or not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from controller.adapters import migrations
+from controller.kernel.canonical import Digest
+from controller.kernel.errors import ControllerError, Unavailable
+from controller.kernel.objects import Oid
+from controller.plan.guards import GuardTripped
+from controller.reconcile.cycle import is_settled, next_target
+from controller.reconcile.decide import Decision, decide
+from controller.reconcile.world import World
+from controller.stores.control import outbox
+from controller.stores.control import store as control
+from controller.stores.control.model import Applied, AppliedBundle, OutboxKind
+from controller.stores.directory import store as directory
+from controller.trust.envelope import parse as parse_envelope
+from controller.trust.root import Root, parse_root
+
+
+class Sync(StrEnum):
+    """Whether production is what the branch declares."""
+
+    SYNCED = "Synced"
+    OUT_OF_SYNC = "OutOfSync"
+    UNKNOWN = "Unknown"
+
+
+class State(StrEnum):
+    """Whether anything is left to do, and whether a person has to do it."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The state of the controller; `reason` is an error's code, or a word of ours."""
+
+    state: State
+    reason: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RootStatus:
+    """The root of trust in force: the newest one accepted, or the pinned one before that."""
+
+    version: int
+    sha256: Digest
+    expires: datetime
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything `status` tells. `applied` is `None` before the first revision."""
+
+    environment: str
+    branch: str
+    observed: Oid | None
+    applied: Applied | None
+    sync: Sync
+    condition: Condition
+    root: RootStatus
+    bundles: tuple[AppliedBundle, ...]
+    rows: Mapping[str, int]
+    audit_waiting: int
+    next_boundary: datetime | None
+
+
+def read_status(world: World, now: datetime) -> Status:
+    """Look at the branch and at production; only a database without our schema is an error."""
+    migrations.check(world.connection)
+    applied = control.read_applied(world.connection, world.environment)
+    observed, sync, condition = _observe(world, applied, now)
+    return Status(
+        environment=world.environment,
+        branch=world.branch,
+        observed=observed,
+        applied=applied,
+        sync=sync,
+        condition=condition,
+        root=_root(world, now),
+        bundles=control.live_bundles(world.connection, world.environment),
+        rows={table: kept.rows for table, kept in directory.kept(world.connection).items()},
+        audit_waiting=outbox.queued(
+            world.connection, OutboxKind.AUDIT_COMMIT, controller=world.controller
+        ),
+        next_boundary=directory.next_boundary(world.connection, now),
+    )
+
+
+def _observe(
+    world: World, applied: Applied | None, now: datetime
+) -> tuple[Oid | None, Sync, Condition]:
+    try:
+        head = world.head()
+    except ControllerError as error:
+        return None, Sync.UNKNOWN, _stopped(error)
+    try:
+        target = next_target(world, applied)
+        if applied is not None and is_settled(world, applied, target):
+            return head, Sync.SYNCED, _ready(world, applied)
+        condition = _pending(applied, decide(world, applied, target, now))
+    except ControllerError as error:
+        condition = _stopped(error)
+    return head, Sync.OUT_OF_SYNC, condition
+
+
+def _ready(world: World, applied: Applied) -> Condition:
+    commit = applied.commit.hex()[:12]
+    return Condition(State.READY, "Applied", f"{world.environment} is at commit {commit}")
+
+
+def _pending(applied: Applied | None, decision: Decision) -> Condition:
+    if decision.held:
+        return _stopped(GuardTripped(decision.trips, plan=decision.plan.digest))
+    serial = decision.succession.release.statement.serial
+    wanted = f"release {serial} of commit {decision.commit.hex()[:12]} is ready to be applied"
+    if applied is None:
+        return Condition(
+            State.RECONCILING,
+            "NothingApplied",
+            f"nothing has been applied yet; {wanted}",
+            "run `countersign reconcile --once`",
+        )
+    return Condition(State.RECONCILING, "Pending", wanted, "run `countersign reconcile --once`")
+
+
+def _stopped(error: ControllerError) -> Condition:
+    state = State.RECONCILING if isinstance(error, Unavailable) else State.STALLED
+    return Condition(state, error.code, str(error), error.hint)
+
+
+def _root(world: World, now: datetime) -> RootStatus:
+    stored = control.roots(world.connection)
+    root = _read_root(stored[-1].envelope if stored else world.pin.envelope)
+    return RootStatus(root.version, root.digest, root.expires, expired=root.expires <= now)
+
+
+def _read_root(envelope: bytes) -> Root:
+    return parse_root(parse_envelope(envelope).payload)
