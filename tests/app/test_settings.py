@@ -1,0 +1,113 @@
+"""Settings: the file, the environment over it, and what is refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from controller.app import settings
+from controller.app.settings import BadSettings, Settings, load
+
+PIN = "0" * 64
+GOOD = f'[trust]\nroot = "1.root.json"\nroot_sha256 = "{PIN}"\n'
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "countersign.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(BadSettings) as caught:
+        load(written(folder, text))
+    return str(caught.value)
+
+
+def test_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
+    found = load(written(tmp_path, GOOD + '[repository]\npath = "../shop"\n'))
+
+    assert found.path(found.trust.root) == tmp_path / "1.root.json"
+    assert found.path(found.repository.path) == tmp_path.parent / "shop"
+
+
+def test_a_misspelt_name_is_refused_by_name(tmp_path: Path) -> None:
+    assert "guards.removed_shares" in refusal(tmp_path, GOOD + "[guards]\nremoved_shares = 0.5\n")
+    assert load(written(tmp_path, GOOD + '[guards]\nremoved_share = "0.5"\n')).guards
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "trust"),
+        (GOOD.replace(PIN, "beef"), "trust.root_sha256"),
+        (GOOD + '[repository]\nbaseline = "main"\n', "repository.baseline"),
+        (GOOD + "[guards]\nremoved_share = 1.5\n", "guards.removed_share"),
+        (GOOD + '[database]\nurl = "postgresql:///x"\nurl_file = "y"\n', "database"),
+        (GOOD + "[broken\n", "countersign.toml"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_place(tmp_path: Path, text: str, named: str) -> None:
+    assert named in refusal(tmp_path, text)
+
+
+def test_a_refusal_never_repeats_a_value_that_may_be_a_secret(tmp_path: Path) -> None:
+    said = refusal(tmp_path, GOOD + '[database]\nurls = "postgresql://u:hunter2@db/x"\n')
+
+    assert "hunter2" not in said
+
+
+def test_the_database_url_is_never_shown_by_accident(tmp_path: Path) -> None:
+    found = load(written(tmp_path, GOOD + '[database]\nurl = "postgresql://u:hunter2@db/x"\n'))
+
+    assert "hunter2" not in repr(found)
+    assert found.database_url() == "postgresql://u:hunter2@db/x"
+
+
+def test_a_url_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql:///elsewhere\n", encoding="utf-8")
+
+    found = load(written(tmp_path, GOOD + '[database]\nurl_file = "url"\n'))
+
+    assert found.database_url() == "postgresql:///elsewhere"
+
+
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_CONTROLLER__NAME", "other")
+    monkeypatch.setenv("DATABASE_URL", "postgresql:///ambient")
+
+    found = load(written(tmp_path, GOOD + '[controller]\nname = "file"\n'))
+
+    assert found.controller.name == "other"
+    assert found.database_url() == "postgresql:///ambient"
+
+
+def test_a_database_named_in_the_file_is_not_replaced_by_an_ambient_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql:///ambient")
+
+    found = load(written(tmp_path, GOOD + '[database]\nurl = "postgresql:///named"\n'))
+
+    assert found.database_url() == "postgresql:///named"
+
+
+def test_a_file_that_is_not_there_is_an_error_and_not_defaults(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings):
+        load(tmp_path / "absent.toml")
+
+
+def test_every_setting_is_documented_and_nothing_else() -> None:
+    known = set()
+    for section, field in Settings.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            known |= {f"{section}.{name}" for name in kind.model_fields}
+    written_down = set(re.findall(r"^\| `([a-z0-9_.]+)` \|", PAGE.read_text("utf-8"), re.MULTILINE))
+
+    assert written_down == known
+    assert settings.CONFIG_VARIABLE in PAGE.read_text("utf-8")
