@@ -1,7 +1,8 @@
 """Build a controller from settings; the only place that knows every concrete part."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +17,8 @@ from controller.app.signers import load_signer
 from controller.kernel.canonical import Digest
 from controller.kernel.objects import Oid
 from controller.plan import guards
-from controller.reconcile.rails import Rails
+from controller.policy.identifiers import Scheme
+from controller.reconcile.rails import Rails, RailSet
 from controller.reconcile.world import Pin, World
 from controller.trust.sign import Signer
 
@@ -93,6 +95,17 @@ def world(settings: Settings) -> Iterator[World]:
                 small_rows=settings.guards.small_rows,
             ),
         )
+
+
+def now() -> datetime:
+    """Return the present instant, for what is decided before a controller is opened."""
+    return SystemClock().now()
+
+
+def schemes() -> Mapping[str, Scheme]:
+    """Return the identifier schemes; they come with Countersign and no repository changes them."""
+    rails = RailSet(shipped("policies"), {})
+    return rails.rail(rails.names[0]).schemes
 
 
 def artifact_repository(settings: Settings) -> GitRepository:

@@ -161,3 +161,10 @@ SELECT min(boundary) AS boundary
         SELECT min(effective_to) FROM directory.rule
          WHERE effective_to < 'infinity' AND effective_to > %(now)s
        ) AS boundaries
+
+-- name: ranges_gone
+-- The spans of ranges that once held the digits, smallest first; for `trace`, not for the hot path.
+SELECT DISTINCT lo, hi, hi - lo AS size
+  FROM directory.range_history
+ WHERE lo <= %(lo)s AND hi >= %(hi)s
+ ORDER BY size, lo

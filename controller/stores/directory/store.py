@@ -10,7 +10,7 @@ from controller.stores.directory.resolve import (
     resolve_iin,
     rules_at,
 )
-from controller.stores.directory.trace import stored_rows, trace
+from controller.stores.directory.trace import ranges_gone, stored_rows, trace
 
 __all__ = [
     "apply",
@@ -18,6 +18,7 @@ __all__ = [
     "kept",
     "next_boundary",
     "participant",
+    "ranges_gone",
     "recompute",
     "renewed",
     "resolve_identifier",

@@ -3,10 +3,11 @@
 from typing import Any
 
 from controller.adapters.postgres import Connection, dict_row
-from controller.artifacts.tables import row_key
+from controller.artifacts.tables import row_key, span
 from controller.kernel.instants import Window
 from controller.plan.rows import SourceFile, StoredRow
 from controller.stores.directory.model import TraceRow
+from controller.stores.directory.sql import QUERIES
 from controller.stores.directory.statements import DELTA
 from controller.stores.directory.tables import STORE_TABLES
 
@@ -33,6 +34,14 @@ def trace(connection: Connection[Any], table: str, parts: tuple[str, ...]) -> tu
         for row in cursor
     ]
     return tuple(row for row in rows if row.key == parts)
+
+
+def ranges_gone(connection: Connection[Any], digits: str) -> tuple[tuple[int, int], ...]:
+    """Return the padded spans of ranges that held these digits once, the smallest first."""
+    lo, hi = span(digits, digits)
+    cursor = connection.cursor(row_factory=dict_row)
+    cursor.execute(QUERIES["ranges_gone"], {"lo": lo, "hi": hi})
+    return tuple((row["lo"], row["hi"]) for row in cursor)
 
 
 def stored_rows(connection: Connection[Any], table: str) -> list[StoredRow]:
