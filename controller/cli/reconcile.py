@@ -32,6 +32,10 @@ def plan(
             _emit_settled(world, output)
             return
         _emit_plan(decision, output)
+        if decision.commit != world.head():
+            say(
+                f"This is the pinned baseline; the pass goes on from it to {world.head().hex()[:12]}."
+            )
         if decision.held:
             raise typer.Exit(PLAN_HELD)
         if not decision.plan.is_empty:
