@@ -5,6 +5,8 @@ UV_VERSION := 0.13.8
 WORKERS ?= 2
 TESTS ?=
 DEMO ?=
+SIZE ?= M
+BENCH ?=
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
@@ -49,8 +51,8 @@ faults: $(READY) ## Run the crash tests alone: a death at every effect, a databa
 	@$(BIN)/python -m pytest -q tests/faults
 
 .PHONY: bench
-bench: $(READY) ## Measure, with sizes and a named baseline in the same run
-	@$(BIN)/python -m benchmarks
+bench: $(READY) ## Measure, with a named baseline in the same run; SIZE=S, M (as is), L or full
+	@$(BIN)/python -m benchmarks --size $(SIZE) $(BENCH)
 
 .PHONY: format
 format: $(READY) ## Format the code and mend what the linter can mend

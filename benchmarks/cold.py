@@ -1,0 +1,35 @@
+"""One cold load in a process of its own, so that its peak memory is its own.
+
+`python -m benchmarks.cold FACTS URL [PROFILE]` prints one JSON object.
+"""
+
+import cProfile
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+from benchmarks.measure import measured, peak_memory_bytes
+from benchmarks.publish import read_facts
+from benchmarks.world import world
+from controller.reconcile.cycle import run_pass
+
+
+def main(facts: str, url: str, profile: str = "") -> None:
+    """Bring an empty database to the repository's baseline."""
+    published = read_facts(Path(facts))
+    profiler = cProfile.Profile() if profile else None
+    with world(published, url) as made:
+        with profiler or nullcontext(), measured() as meter:
+            outcome = run_pass(made)
+        assert outcome.revision is not None
+        assert not outcome.published.waiting
+    if profiler is not None:
+        profiler.dump_stats(profile)
+    rows = sum(counts["rows_put"] for counts in outcome.revision.counts.values())
+    numbers = {"peak": peak_memory_bytes(), "rows": rows}
+    print(json.dumps({"wall": meter.cost.wall, "cpu": meter.cost.cpu, "numbers": numbers}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
