@@ -33,9 +33,8 @@ def plan(
             return
         _emit_plan(decision, output)
         if decision.commit != world.head():
-            say(
-                f"This is the pinned baseline; the pass goes on from it to {world.head().hex()[:12]}."
-            )
+            head = world.head().hex()[:12]
+            say(f"This is the pinned baseline; the pass goes on from it to {head}.")
         if decision.held:
             raise typer.Exit(PLAN_HELD)
         if not decision.plan.is_empty:
