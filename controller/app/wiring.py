@@ -77,6 +77,7 @@ def world(settings: Settings) -> Iterator[World]:
     repository = artifact_repository(settings)
     pinned = pin(settings)
     with database(settings) as connection:
+        migrations.check(connection)
         baseline = settings.repository.baseline
         yield World(
             controller=settings.controller.name,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
 
-from controller.adapters.git import GitRepository
 from controller.artifacts import bundle as bundles
 from controller.artifacts import layout, walk
 from controller.artifacts.bundle import BundleStatement
@@ -22,7 +21,7 @@ from controller.artifacts.release import LiveBundle
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.instants import Window
-from controller.kernel.objects import Objects, Oid
+from controller.kernel.objects import History, Objects, Oid
 from controller.plan.live import LiveVersion
 from controller.reconcile import signed
 from controller.reconcile.rails import RailSet
@@ -145,7 +144,7 @@ class Admitted:
 
 
 def admit(
-    repository: GitRepository,
+    repository: History,
     release: SignedRelease,
     rails: RailSet,
     memory: MerkleMemory,
@@ -166,7 +165,15 @@ def admit(
     history.check_bundles(known, offered, floors=release.root.root.bundle_floors)
     bases = {before.bundle: before.files_tree for before in applied}
     admitted = tuple(
-        _admit_bundle(repository, release, live, memory, base=bases.get(str(live.bundle)), now=now)
+        _admit_bundle(
+            repository,
+            release,
+            live,
+            memory,
+            base=bases.get(str(live.bundle)),
+            known=known,
+            now=now,
+        )
         for live in statement.bundles
     )
     _refuse_overlaps(admitted)
@@ -192,7 +199,7 @@ def read_bundle(
 
 
 def find_files(
-    repository: GitRepository,
+    repository: History,
     commit: Oid,
     statement: BundleStatement,
     memory: MerkleMemory,
@@ -208,12 +215,13 @@ def find_files(
 
 
 def _admit_bundle(
-    repository: GitRepository,
+    repository: History,
     release: SignedRelease,
     live: LiveBundle,
     memory: MerkleMemory,
     *,
     base: Oid | None,
+    known: Mapping[tuple[str, int], Digest],
     now: datetime,
 ) -> AdmittedBundle:
     statement, verified = read_bundle(
@@ -221,6 +229,7 @@ def _admit_bundle(
     )
     if verified.digest != live.payload_sha256:
         raise BundleDiffers(live.path, pinned=live.payload_sha256, found=verified.digest)
+    _check_previous(statement, known)
     environment = release.statement.environment
     if environment not in statement.environments:
         raise NotForEnvironment(live.path, environment, statement.environments)
@@ -228,6 +237,18 @@ def _admit_bundle(
     window = live.effective(statement.window)
     version = LiveVersion(live.bundle, live.version, tree, window)
     return AdmittedBundle(statement, verified.digest, verified.signers, version)
+
+
+def _check_previous(statement: BundleStatement, known: Mapping[tuple[str, int], Digest]) -> None:
+    """Refuse a version that grew out of another past than the one this controller has seen."""
+    before = statement.previous
+    if before is None:
+        return
+    seen = known.get((str(statement.bundle), before.version), before.sha256)
+    if seen != before.sha256:
+        raise history.BundleEquivocation(
+            str(statement.bundle), before.version, known=seen, offered=before.sha256
+        )
 
 
 def _counts_agree(summary: FilesSummary, statement: BundleStatement) -> bool:

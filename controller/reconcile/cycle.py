@@ -11,7 +11,6 @@ A controller that has applied nothing starts at its pinned baseline and goes on 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.adapters import migrations
 from controller.adapters.postgres import transaction
 from controller.artifacts import layout, walk
 from controller.audit.publish import Published, publish
@@ -47,7 +46,6 @@ def converge(world: World) -> Iterator[Outcome]:
 def run_pass(world: World) -> Outcome:
     """Bring production one revision closer to the branch, or raise and leave it untouched."""
     now = world.clock.now()
-    migrations.check(world.connection)
     before = control.read_applied(world.connection, world.environment)
     target = next_target(world, before)
     if before is not None and is_settled(world, before, target):

@@ -14,7 +14,7 @@ from controller.artifacts import layout, release, rollback, walk
 from controller.artifacts.release import ReleaseStatement
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
-from controller.kernel.objects import Objects, Oid
+from controller.kernel.objects import History, Objects, Oid
 from controller.reconcile import signed
 from controller.source import history as facts
 from controller.trust import history, root
@@ -72,7 +72,7 @@ def roots_after(objects: Objects, tree: Oid, start: TrustedRoot) -> tuple[bytes,
 
 
 def signed_release(
-    repository: GitRepository, commit: Oid, environment: str, start: TrustedRoot, now: datetime
+    repository: History, commit: Oid, environment: str, start: TrustedRoot, now: datetime
 ) -> SignedRelease:
     """Return the release of a commit, verified under that commit's newest root."""
     tree = repository.tree_of(commit)
@@ -229,8 +229,9 @@ def _authority(
         role = offered.root.root.rollback_role(environment).role
     except NoRole:
         return None
-    changes = facts.release_changes(
-        repository, environment, accepted.accepted_commit, offered.commit
+    # The release itself, not its folder: an acknowledgement that came later changes nothing here.
+    changes = facts.path_changes(
+        repository, layout.release_path(environment), accepted.accepted_commit, offered.commit
     )
     if changes:
         try:
