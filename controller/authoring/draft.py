@@ -139,11 +139,29 @@ def lint_draft(
     entry = view.find(files_path(bundle))
     if entry is None or not entry.is_tree:
         raise NoDraft(f"there is no {files_path(bundle)}", hint="put the bundle's tables there")
+    linted = lint_files(objects, entry.oid, files_path(bundle), rail)
+    found += linted.findings
+    found += lint_dataset([LintBundle(str(bundle), rail, window, linted.tables)])
+    return Report.of(found), linted.counts
+
+
+@dataclass(frozen=True, slots=True)
+class LintedFiles:
+    """The rows of a files tree, and what is to be said about each file by itself."""
+
+    tables: Mapping[str, list[Place]]
+    findings: tuple[Finding, ...]
+    counts: Mapping[str, Counts]
+
+
+def lint_files(objects: Objects, tree: Oid, where: str, rail: Rail) -> LintedFiles:
+    """Judge each file of a files tree that stands at `where`; rows are not compared yet."""
     tables: dict[str, list[Place]] = defaultdict(list)
     counts: dict[str, Counts] = {}
-    for path, oid in walk.files(objects, entry.oid, files_path(bundle)):
+    found: list[Finding] = []
+    for path, oid in walk.files(objects, tree, where):
         data = walk.read_blob(objects, oid, path, FILE_SIZE_MAX_BYTES)
-        table, kind = _belongs(path.removeprefix(f"{files_path(bundle)}/"))
+        table, kind = _belongs(path.removeprefix(f"{where}/"))
         if len(data) > SHARD_ADVISED_BYTES:
             found.append(_finding(rail, _SIZE, path, f"{len(data):,} bytes"))
         if kind == "csv" and table in rail.tables:
@@ -156,8 +174,7 @@ def lint_draft(
             found += lint_document(rail, table, data, path)
         else:
             found.append(_finding(rail, _PATH, path, f"no table or document of rail {rail.name}"))
-    found += lint_dataset([LintBundle(str(bundle), rail, window, tables)])
-    return Report.of(found), counts
+    return LintedFiles(tables, tuple(found), counts)
 
 
 def check_draft(view: View, bundle: BundleId, rails: Mapping[str, Rail]) -> Report:

@@ -52,6 +52,18 @@ class Objects(Protocol):
         ...
 
 
+class History(Objects, Protocol):
+    """Objects with commits among them: a repository, or a work tree as its next commit."""
+
+    def tree_of(self, commit: Oid) -> Oid:
+        """Return a commit's tree."""
+        ...
+
+    def first_parents(self, tip: Oid, until: Oid | None = None) -> Iterator[Oid]:
+        """Yield the first-parent path from `tip` back, before `until` or to its beginning."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
     """A commit of a branch, written `main@sha1:<40 hex>`."""
