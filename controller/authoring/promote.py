@@ -17,7 +17,6 @@ from controller.artifacts.layout import (
     envelope_name,
     files_path,
     is_envelope_name,
-    parse_statement_path,
     release_dir,
     release_path,
 )
@@ -384,15 +383,16 @@ def _released(
 def _message(proposal: Proposal) -> str:
     """Return the commit's message: what enters, and what leaves."""
     release = proposal.release
-    before = {one.path for one in proposal.current.statement.bundles} if proposal.current else set()
-    after = {one.path for one in release.bundles}
-    entered = [f"{one.bundle}@{one.version}" for one in release.bundles if one.path not in before]
-    left = sorted({str(parse_statement_path(path)[0]) for path in before - after})
-    gone = [name for name in left if name not in {str(one.bundle) for one in release.bundles}]
-    parts = [*entered, *(f"without {name}" for name in gone)]
+    before = set(proposal.current.statement.bundles) if proposal.current else set()
+    known, named = {one.path for one in before}, {one.bundle for one in release.bundles}
+    entered = [one for one in release.bundles if one.path not in known]
+    changed = [one for one in release.bundles if one not in before]
+    gone = sorted({one.bundle for one in before} - named)
+    parts = [f"{one.bundle}@{one.version}" for one in entered or ([] if gone else changed)]
+    parts += [f"without {bundle}" for bundle in gone]
     if len(parts) > SHOWN_MAX:
         parts = [*parts[: SHOWN_MAX - 1], f"and {len(parts) - SHOWN_MAX + 1} more"]
-    return f"Release {release.serial} of {release.environment}: {', '.join(parts) or 'windows'}"
+    return f"Release {release.serial} of {release.environment}: {', '.join(parts) or 'policies'}"
 
 
 def _write(workspace: Workspace, changes: Mapping[str, bytes | None]) -> None:

@@ -19,7 +19,7 @@ from controller.adapters.git import GitRepository
 from controller.adapters.gitcli import ChildEnvironment, GitFailed, run_git
 from controller.adapters.keyfiles import write_new
 from controller.adapters.shipped import shipped
-from controller.artifacts.layout import bundle_dir, root_path
+from controller.artifacts.layout import ROOT_DIR, bundle_dir, root_path
 from controller.authoring.compose import Wanted
 from controller.authoring.draft import bundles_of
 from controller.authoring.promote import Request, propose, sign_release
@@ -88,6 +88,7 @@ def start(
         roots.extend(roots.pin(root_envelope, digest, now), [], now)
     workspace = _skeleton(folder, root_envelope)
     if root_envelope is None:
+        (folder / ROOT_DIR).mkdir(parents=True)
         return Started(folder, None, None)
     _name_somebody(workspace, git)
     commit = _commit(workspace, "Start from the reference bundles", git)

@@ -15,7 +15,25 @@ from typing import Annotated
 import typer
 
 from controller import __version__
-from controller.cli import reconcile
+from controller.cli import (
+    ack,
+    audit,
+    export,
+    history,
+    import_,
+    init,
+    key,
+    migrate,
+    promote,
+    reconcile,
+    resolve,
+    rollback,
+    root,
+    shard,
+    sign,
+    status,
+    trace,
+)
 from controller.cli.options import OutputOption
 from controller.cli.output import Output, complain, emit, emit_json
 from controller.kernel.errors import ControllerError
@@ -61,10 +79,44 @@ def version(output: OutputOption = Output.TEXT) -> None:
         emit(f"countersign {__version__}")
 
 
+app.command("init", epilog="Example: countersign init shop --demo-keys keys")(init.init)
+app.command("sign", epilog="Example: countersign sign card-bin/binlist --key ../keys/alice")(
+    sign.sign
+)
+app.command(
+    "promote",
+    epilog="Example: countersign promote card-bin/binlist@1 --key ../keys/alice --key ../keys/bob",
+)(promote.promote)
+app.command(
+    "import",
+    epilog="Example: countersign import --rail card-bin --name binlist --map binlist ranges.csv",
+)(import_.import_)
+app.command("shard", epilog="Example: countersign shard card-bin/binlist")(shard.shard)
+app.command("rollback", epilog="Example: countersign rollback --to 1 --key ../keys/rollback")(
+    rollback.rollback
+)
+app.command("ack", epilog="Example: countersign ack 5f0c… --reason merger --key ../keys/alice")(
+    ack.ack
+)
+app.command("export", epilog="Example: countersign export card-bin/binlist@1 binlist.tar")(
+    export.export
+)
+app.add_typer(key.app, name="key", epilog="Example: countersign key new alice")
+app.add_typer(root.app, name="root", epilog="Example: countersign root show")
 app.command("plan", epilog="Example: countersign plan -o json")(reconcile.plan)
 app.command("reconcile", epilog="Example: countersign reconcile --once --timeout 60")(
     reconcile.reconcile
 )
+
+
+app.command("status", epilog="Example: countersign status -o json")(status.status)
+app.command("history", epilog="Example: countersign history --limit 5")(history.history)
+app.command("resolve", epilog="Example: countersign resolve in-ifsc SBIN0000300 --at 2027-01-01")(
+    resolve.resolve
+)
+app.command("trace", epilog="Example: countersign trace iin 45717360 -o json")(trace.trace)
+app.command("migrate", epilog="Example: countersign migrate --check")(migrate.migrate)
+app.add_typer(audit.app, name="audit", epilog="Example: countersign audit verify")
 
 
 def main() -> None:

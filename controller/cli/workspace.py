@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from controller.cli.output import say
+from controller.kernel.errors import Refused
 
 if TYPE_CHECKING:
     from controller.adapters.gitcli import ChildEnvironment
+    from controller.authoring.rollback import CommitKey
     from controller.authoring.view import View, Workspace
     from controller.trust.root import Root
     from controller.trust.sign import Signer
@@ -23,6 +25,24 @@ EnvironmentOption: TypeAlias = Annotated[
         help="By default the one this host serves, or production.",
     ),
 ]
+
+
+class NoAgent(Refused):
+    """There is no ssh-agent to sign with."""
+
+    code = "cli.no_agent"
+
+
+class OneSignature(Refused):
+    """Several keys cannot sign one commit."""
+
+    code = "cli.one_signature"
+
+
+class NoCommitKey(Refused):
+    """Git has no key here to sign commits with."""
+
+    code = "cli.no_commit_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +68,22 @@ def author(
     `committed` takes the root from the newest commit, as a release needs it; otherwise from the
     work tree.
     """
-    from controller.app import settings
     from controller.authoring.view import Workspace
 
     workspace = Workspace.open(repository)
-    named = settings.load(settings.named_file(config)) if settings.is_named(config) else None
-    serves = named.controller.environment if named else "production"
     moment = now()
     view = workspace.committed() if committed else workspace.edited()
-    return Author(workspace, _root(view, config, moment), environment or serves, moment, git())
+    root = _root(view, config, moment)
+    return Author(workspace, root, environment or serves(config), moment, git())
+
+
+def serves(config: Path | None) -> str:
+    """Return the environment that this host serves, or production."""
+    from controller.app import settings
+
+    if not settings.is_named(config):
+        return "production"
+    return settings.load(settings.named_file(config)).controller.environment
 
 
 def now() -> datetime:
@@ -81,12 +108,11 @@ def signers(
     from controller.app import settings
     from controller.app.signers import agent_signer, keygen_signer, load_signer
     from controller.authoring.promote import NoSigner
-    from controller.kernel.errors import Refused
 
     found: list[Signer] = []
     socket = settings.agent_socket()
     if agent and socket is None:
-        raise Refused("there is no ssh-agent", hint="start one: eval $(ssh-agent); ssh-add")
+        raise NoAgent("there is no ssh-agent", hint="start one: eval $(ssh-agent); ssh-add")
     for key in keys or []:
         if agent and socket is not None and key.suffix == ".pub":
             found.append(agent_signer(socket, key.read_text(encoding="utf-8").strip()))
@@ -98,6 +124,52 @@ def signers(
     if not found:
         raise NoSigner
     return found
+
+
+def commit_key(author: Author, named: list[Path], *, agent: bool) -> "CommitKey":
+    """Return the key that git will sign a commit with: the one named, or the one it uses here."""
+    from controller.app import settings
+    from controller.app.signers import agent_signer, load_public, load_signer
+    from controller.authoring.rollback import CommitKey
+    from controller.trust.keys import parse_public_line
+
+    if len(named) > 1:
+        raise OneSignature("a commit has one signature", hint="name one key, or use --statement")
+    socket = settings.agent_socket()
+    if agent and socket is not None:
+        wanted = named[0].read_text(encoding="utf-8").strip() if named else ""
+        public = agent_signer(socket, wanted).public
+        return CommitKey(public, f"key::{public.line}")
+    configured = _configured_key(author) if not named else str(named[0].resolve())
+    literal = configured.removeprefix("key::")
+    if literal.startswith(("ssh-", "sk-ssh-")):
+        return CommitKey(parse_public_line(literal), f"key::{literal}")
+    file = Path(configured).expanduser()
+    beside = file if file.suffix == ".pub" else Path(f"{file}.pub")
+    public = load_public(beside) if beside.exists() else load_signer(file).public
+    return CommitKey(public, str(file))
+
+
+def pinned_sha256(config: Path | None) -> str | None:
+    """Return the SHA-256 of the root that this host pins, if it pins one."""
+    from controller.app import settings
+
+    if not settings.is_named(config):
+        return None
+    return settings.load(settings.named_file(config)).trust.root_sha256
+
+
+def _configured_key(author: Author) -> str:
+    from controller.adapters.gitcli import GitFailed, run_git
+
+    try:
+        arguments = ["config", "user.signingkey"]
+        found = run_git(arguments, author.workspace.folder, timeout_seconds=10, env=author.git)
+    except GitFailed:
+        raise NoCommitKey(
+            "git signs with no key here", hint="name a rollback key: --key FILE"
+        ) from None
+    return found.stdout.decode().strip()
 
 
 def _root(view: "View", config: Path | None, moment: datetime) -> "Root":

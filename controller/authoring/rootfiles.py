@@ -1,0 +1,170 @@
+"""Roots as files: sign a proposal, read one, prove a chain; all of it without a network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from controller.adapters.keyfiles import write_new
+from controller.artifacts.layout import ROOT_DIR, root_path
+from controller.authoring.trusted import KeyNotInRole, NoRoot, latest_version
+from controller.authoring.view import View
+from controller.kernel import strictjson
+from controller.kernel.canonical import Digest, sha256
+from controller.kernel.errors import Corrupt, Refused
+from controller.trust import root as roots
+from controller.trust.core import tally
+from controller.trust.envelope import ROOT, Envelope, merge
+from controller.trust.envelope import parse as parse_envelope
+from controller.trust.keys import PublicKey
+from controller.trust.root import Root, parse_root
+from controller.trust.sign import Signer, sign_envelope
+from controller.trust.verify import accepted
+
+
+class UnreadableRoot(Refused):
+    """A root's file cannot be read."""
+
+    code = "authoring.unreadable_root"
+
+
+class OtherProposal(Refused):
+    """Where the signed root belongs, another root stands."""
+
+    code = "authoring.other_proposal"
+
+
+@dataclass(frozen=True, slots=True)
+class RootFile:
+    """A root document, and its envelope once somebody has signed it."""
+
+    payload: bytes
+    envelope: Envelope | None
+
+    @property
+    def root(self) -> Root:
+        """Return what the document says; it is not believed."""
+        return parse_root(self.payload)
+
+    @property
+    def digest(self) -> Digest:
+        """Return what people compare by voice, and hosts pin."""
+        return sha256(self.payload)
+
+    def signers(self, now: datetime) -> frozenset[str]:
+        """Return the owners among the root's own signers whose signatures count."""
+        if self.envelope is None:
+            return frozenset()
+        role = self.root.root
+        return tally(role, accepted(self.envelope, role.keys), now=now).owners
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRoot:
+    """A root that somebody signed, and where its envelope stands."""
+
+    file: RootFile
+    path: Path
+    owner: str
+    was_signed_before: bool
+
+
+def read_root(path: Path) -> RootFile:
+    """Return a proposal or an envelope from a file."""
+    return root_file(read_bytes(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a root's file as it is."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableRoot(f"{path}: {error.strerror}") from None
+
+
+def root_file(data: bytes) -> RootFile:
+    """Return a proposal or an envelope from its bytes."""
+    document = strictjson.parse(data)
+    if isinstance(document, dict) and "payloadType" in document:
+        envelope = merge([parse_envelope(data)])
+        return RootFile(envelope.payload, envelope)
+    parse_root(data)
+    return RootFile(data, None)
+
+
+def last_root(view: View) -> RootFile:
+    """Return the newest root of a repository."""
+    version = latest_version(view)
+    data = view.read(root_path(version)) if version else None
+    if data is None:
+        raise NoRoot
+    return root_file(data)
+
+
+def chain_in(view: View) -> list[bytes]:
+    """Return the envelopes of a repository's roots, in order, from the first."""
+    found = [view.read(root_path(version)) for version in range(1, latest_version(view) + 1)]
+    if not found:
+        raise NoRoot
+    if None in found:
+        raise Corrupt(f"{ROOT_DIR} lacks version {found.index(None) + 1}")
+    return [data for data in found if data is not None]
+
+
+def sign_root(path: Path, signer: Signer) -> SignedRoot:
+    """Sign a proposal, or add a signature to an envelope.
+
+    A proposal's envelope is written beside it as `<version>.root.json`; an envelope is replaced.
+    """
+    read = read_root(path)
+    key = _listed(read.root, signer)
+    target = path
+    if read.envelope is None:
+        target = path.with_name(f"{read.root.version}.root.json")
+        read = _beside(target, read)
+    if read.envelope is not None and accepted(read.envelope, [key]):
+        return SignedRoot(read, target, key.owner, was_signed_before=True)
+    signed = sign_envelope(ROOT, read.payload, [(signer, key.scheme)])
+    whole = merge([read.envelope, signed]) if read.envelope else signed
+    if read.envelope is None:
+        write_new(target, whole.to_bytes(), mode=0o644)
+    else:
+        target.write_bytes(whole.to_bytes())
+    return SignedRoot(RootFile(read.payload, whole), target, key.owner, was_signed_before=False)
+
+
+def prove_chain(envelopes: Sequence[bytes], pin: Digest | None, now: datetime) -> list[Root]:
+    """Return the roots of a chain when each follows from the one before; raise where it breaks.
+
+    `pin` is the first one's SHA-256; without it the first root vouches for itself.
+    """
+    if not envelopes:
+        raise NoRoot
+    ordered = sorted(envelopes, key=lambda data: root_file(data).root.version)
+    trusted = roots.pin(ordered[0], pin or parse_envelope(ordered[0]).digest, now)
+    # Links first, and then the dates, which are judged on the last root only.
+    roots.extend(trusted, ordered[1:], now)
+    return [root_file(data).root for data in ordered]
+
+
+def _listed(root: Root, signer: Signer) -> PublicKey:
+    key = root.keys.get(signer.public.id)
+    if key is None:
+        raise KeyNotInRole(
+            f"key {signer.public.id} is not in this root",
+            hint="`root show` lists its keys; `root propose --add-key` adds one",
+        )
+    return key
+
+
+def _beside(target: Path, proposal: RootFile) -> RootFile:
+    """Return the envelope that others have signed already, if it is of this proposal."""
+    if not target.exists():
+        return proposal
+    there = read_root(target)
+    if there.payload != proposal.payload:
+        raise OtherProposal(
+            f"{target} holds another root ({there.digest[:12]}…)",
+            hint="compare both with `root show`; move one away",
+        )
+    return there
