@@ -1,6 +1,9 @@
 """Settings: the file, the environment over it, and what is refused."""
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,26 +77,38 @@ def test_a_url_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert found.database_url() == "postgresql:///elsewhere"
 
 
-def test_the_environment_wins_over_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COUNTERSIGN_CONTROLLER__NAME", "other")
-    monkeypatch.setenv("DATABASE_URL", "postgresql:///ambient")
+def loaded_with(file: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Load settings in a process that has this environment."""
+    script = (
+        "import json, sys; from pathlib import Path; from controller.app.settings import load; "
+        "found = load(Path(sys.argv[1])); "
+        "print(json.dumps({'name': found.controller.name, 'url': found.database_url()}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(file)],
+        env=environment,
+        cwd=PAGE.parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    values: dict[str, str] = json.loads(done.stdout)
+    return values
 
-    found = load(written(tmp_path, GOOD + '[controller]\nname = "file"\n'))
 
-    assert found.controller.name == "other"
-    assert found.database_url() == "postgresql:///ambient"
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = written(tmp_path, GOOD + '[controller]\nname = "file"\n')
+
+    assert loaded_with(file, {})["name"] == "file"
+    assert loaded_with(file, {"COUNTERSIGN_CONTROLLER__NAME": "other"})["name"] == "other"
 
 
-def test_a_database_named_in_the_file_is_not_replaced_by_an_ambient_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql:///ambient")
+def test_an_ambient_database_url_only_fills_a_gap(tmp_path: Path) -> None:
+    ambient = {"DATABASE_URL": "postgresql:///ambient"}
+    named = GOOD + '[database]\nurl = "postgresql:///named"\n'
 
-    found = load(written(tmp_path, GOOD + '[database]\nurl = "postgresql:///named"\n'))
-
-    assert found.database_url() == "postgresql:///named"
+    assert loaded_with(written(tmp_path, GOOD), ambient)["url"] == "postgresql:///ambient"
+    assert loaded_with(written(tmp_path, named), ambient)["url"] == "postgresql:///named"
 
 
 def test_a_file_that_is_not_there_is_an_error_and_not_defaults(tmp_path: Path) -> None:
