@@ -55,8 +55,13 @@ class Pin:
 class Trusted:
     """The root in force for an author; `pinned` tells whether a host vouches for its chain."""
 
-    root: Root
+    held: TrustedRoot
     pinned: bool
+
+    @property
+    def root(self) -> Root:
+        """The root document."""
+        return self.held.root
 
 
 def trusted_root(view: View, pin: Pin | None, now: datetime) -> Trusted:
@@ -73,7 +78,7 @@ def trusted_root(view: View, pin: Pin | None, now: datetime) -> Trusted:
                 f"{root_path(1)} is not the root that this host pins",
                 hint="check COUNTERSIGN_CONFIG: its [trust] belongs to another repository",
             )
-    return Trusted(roots.extend(start, _later(view, start), now).root, pinned=pin is not None)
+    return Trusted(roots.extend(start, _later(view, start), now), pinned=pin is not None)
 
 
 def signing_key(

@@ -1,0 +1,409 @@
+"""Judge a whole artifact repository as its controller would, and say everything at once.
+
+The controller stops at the first refusal; an author wants to read all of them. So each step below
+calls what the controller calls, and what that raises becomes a finding `trust/<code>` with the
+path it is about. Unfinished work is normal: what nobody has released yet may lack a signature.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from controller.artifacts import layout, walk
+from controller.artifacts.bundle import BundleStatement
+from controller.artifacts.draft import Draft
+from controller.artifacts.layout import TOP_LEVEL, BadName, BundleId
+from controller.artifacts.merkle import Counts, DictMemory, files_root
+from controller.artifacts.pinned import FilesNotFound
+from controller.artifacts.wire import BadDocument
+from controller.authoring.draft import LintedFiles, NoDraft, bundles_of, lint_files, read_draft
+from controller.authoring.releases import release_in
+from controller.authoring.staged import Subject
+from controller.authoring.trusted import NoRoot, Pin, Trusted, trusted_root
+from controller.kernel.errors import ControllerError, Unavailable
+from controller.kernel.findings import Finding, Report, Severity
+from controller.kernel.objects import Oid
+from controller.kernel.strictjson import MalformedJson
+from controller.policy.lint import LintBundle, lint_dataset
+from controller.reconcile.acks import acknowledged
+from controller.reconcile.admit import Admitted, CountsDiffer, admit, read_bundle
+from controller.reconcile.rails import Rails, RailSet
+from controller.reconcile.succession import signed_release
+from controller.trust.core import ThresholdNotMet
+from controller.trust.history import ReleaseExpired
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class Checked:
+    """How much was looked at; `rows` are those of drafts, and of live files that differ."""
+
+    drafts: int = 0
+    versions: int = 0
+    releases: int = 0
+    files: int = 0
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be said about a repository, what was looked at, and whose word was believed."""
+
+    report: Report
+    checked: Checked
+    trusted: Trusted | None
+
+
+def judge(
+    subject: Subject,
+    rails: Rails,
+    pin: Pin | None,
+    now: datetime,
+    *,
+    environment: str | None = None,
+    note: Callable[[int, int | None], None] = lambda _done, _total: None,
+) -> Judgement:
+    """Judge drafts, versions and releases (of one environment, or of all); raise for no finding.
+
+    `note` is told how many of the repository's bundles and environments are judged.
+    """
+    return _Judge(subject, rails, pin, now).run(environment, note)
+
+
+@dataclass(slots=True)
+class _Judge:
+    subject: Subject
+    rails: Rails
+    pin: Pin | None
+    now: datetime
+    found: list[Finding] = field(default_factory=list)
+    checked: Checked = field(default_factory=Checked)
+    memory: DictMemory = field(default_factory=DictMemory)
+    _linted: dict[tuple[str, Oid], LintedFiles] = field(default_factory=dict)
+
+    def run(self, environment: str | None, note: Callable[[int, int | None], None]) -> Judgement:
+        self._layout()
+        trusted = self._root()
+        rails = self._try("policies", self._rails)
+        view = self.subject.view
+        bundles = self._try("bundles", lambda: bundles_of(view)) or []
+        environments = self._environments(environment)
+        released = self._released(environments)
+        total = len(bundles) + len(environments)
+        for done, bundle in enumerate(bundles):
+            note(done, total)
+            if rails is not None:
+                self._draft(bundle, rails)
+            if trusted is not None:
+                self._versions(bundle, trusted, released)
+        for done, name in enumerate(environments, start=len(bundles)):
+            note(done, total)
+            if trusted is not None and rails is not None:
+                self._release(name, trusted, rails)
+        return Judgement(Report.of(self.found), self.checked, trusted)
+
+    # What is raised becomes a finding
+
+    def _say(self, error: ControllerError, path: str, severity: Severity = Severity.ERROR) -> None:
+        told = getattr(error, "path", path)
+        self.found.append(
+            Finding(
+                rule_of(error),
+                severity,
+                told if isinstance(told, str) and told else path,
+                str(error),
+                hint=error.hint,
+            )
+        )
+
+    def _try(self, path: str, step: Callable[[], _T]) -> _T | None:
+        try:
+            return step()
+        except Unavailable:
+            raise  # nobody wrote something wrong: the same command may succeed
+        except ControllerError as error:
+            self._say(error, path)
+            return None
+
+    # The steps
+
+    def _layout(self) -> None:
+        for name in TOP_LEVEL:
+            self._try(name, partial(self._walk, name))
+
+    def _walk(self, name: str) -> None:
+        entry = self.subject.view.find(name)
+        if entry is None:
+            return
+        if not entry.is_tree:
+            self.found.append(_stray(name))
+            return
+        for file in walk.files(self.subject.history, entry.oid, name):
+            self.checked.files += 1
+            if not _belongs(file.path):
+                self.found.append(_stray(file.path))
+
+    def _root(self) -> Trusted | None:
+        view = self.subject.view
+        try:
+            return trusted_root(view, self.pin, self.now)
+        except NoRoot as error:
+            unsigned = not view.children("environments")
+            severity = Severity.WARNING if unsigned else Severity.ERROR
+            self._say(error, layout.root_path(1), severity)
+        except ControllerError as error:
+            self._say(error, layout.ROOT_DIR)
+        return None
+
+    def _rails(self) -> RailSet:
+        rails = self.rails.at(self.subject.history, self.subject.view.tree)
+        for name in rails.overridden:
+            self._try(layout.policies_dir(name), partial(rails.rail, name))
+        return rails
+
+    def _environments(self, wanted: str | None) -> list[str]:
+        names = [
+            entry.name for entry in self.subject.view.children("environments") if entry.is_tree
+        ]
+        return [name for name in names if wanted in (None, name)]
+
+    def _released(self, environments: list[str]) -> set[tuple[BundleId, int]]:
+        """Return the versions that releases list; whether one counts is judged elsewhere."""
+        found = set()
+        for name in environments:
+            try:
+                release = release_in(self.subject.view, self.subject.commit, name)
+            except ControllerError:
+                continue
+            if release is not None:
+                found |= {(live.bundle, live.version) for live in release.statement.bundles}
+        return found
+
+    def _draft(self, bundle: BundleId, rails: RailSet) -> None:
+        view = self.subject.view
+        where = layout.files_path(bundle)
+        entry = view.find(where)
+        rail = self._try(layout.bundle_dir(bundle), lambda: rails.rail(bundle.rail))
+        draft = self._read_draft(bundle)
+        if rail is None or draft is None:
+            return
+        if entry is None or not entry.is_tree:
+            self._say(NoDraft(f"there is no {where}", hint="put the bundle's tables there"), where)
+            return
+        linted = self._try(where, lambda: self._lint(bundle, entry.oid, rails))
+        if linted is not None:
+            self.checked.drafts += 1
+            self.found += linted.findings
+            one = LintBundle(str(bundle), rail, draft.window, linted.tables)
+            self.found += lint_dataset([one])
+
+    def _read_draft(self, bundle: BundleId) -> Draft | None:
+        path = layout.draft_path(bundle)
+        try:
+            return read_draft(self.subject.view, bundle)
+        except MalformedJson as error:
+            self.found.append(
+                Finding(rule_of(error), Severity.ERROR, path, error.reason, error.line)
+            )
+        except BadDocument as error:
+            about = (error.reason, error.line, error.pointer)
+            self.found.append(Finding(rule_of(error), Severity.ERROR, path, *about))
+        except ControllerError as error:
+            self._say(error, path)
+        return None
+
+    def _lint(self, bundle: BundleId, tree: Oid, rails: RailSet) -> LintedFiles:
+        rail = rails.rail(bundle.rail)
+        key = (str(bundle), tree)
+        if key not in self._linted:
+            self._linted[key] = lint_files(
+                self.subject.history, tree, layout.files_path(bundle), rail
+            )
+            total = sum(self._linted[key].counts.values(), Counts())
+            self.checked.rows += total.rows
+        return self._linted[key]
+
+    def _versions(
+        self, bundle: BundleId, trusted: Trusted, released: set[tuple[BundleId, int]]
+    ) -> None:
+        folder = layout.versions_dir(bundle)
+        view = self.subject.view
+        names = self._try(folder, lambda: [entry.name for entry in view.children(folder)]) or []
+        read = [self._try(f"{folder}/{name}", partial(layout.number, name)) for name in names]
+        numbers = sorted(number for number in read if number is not None)
+        trees = _Trees(self.subject, layout.files_path(bundle))
+        for number in numbers:
+            self.checked.versions += 1
+            live = (bundle, number) in released
+            try:
+                self._version(bundle, number, trusted, trees)
+            except ThresholdNotMet as error:
+                self._unfinished(error, bundle, number, live=live, newest=number == numbers[-1])
+            except Unavailable:
+                raise
+            except ControllerError as error:
+                older = not live and number != numbers[-1]
+                severity = Severity.WARNING if older else Severity.ERROR
+                self._say(error, layout.version_dir(bundle, number), severity)
+
+    def _version(self, bundle: BundleId, number: int, trusted: Trusted, trees: "_Trees") -> None:
+        view = self.subject.view
+        statement, _ = read_bundle(view.objects, view.tree, trusted.root, bundle, number, self.now)
+        trees.check(statement, self.memory)
+
+    def _unfinished(
+        self, error: ThresholdNotMet, bundle: BundleId, number: int, *, live: bool, newest: bool
+    ) -> None:
+        severity = Severity.ERROR if live else Severity.WARNING if newest else Severity.INFO
+        missing = error.need - error.have
+        self.found.append(
+            Finding(
+                rule_of(error),
+                severity,
+                layout.version_dir(bundle, number),
+                f"{bundle}@{number} needs {missing} more signature{'s' * (missing != 1)} "
+                f"({error.have} of {error.need})",
+                hint=f"another owner: countersign sign {bundle}",
+            )
+        )
+
+    def _release(self, environment: str, trusted: Trusted, rails: RailSet) -> None:
+        path = layout.release_path(environment)
+        folder = layout.release_dir(environment)
+        if self.subject.view.find(path) is None and not self._has_envelopes(folder):
+            return
+        self.checked.releases += 1
+        try:
+            admitted = self._admit(environment, trusted, rails)
+        except ThresholdNotMet as error:
+            waiting = self._is_waiting(path)
+            self._say(error, path, Severity.WARNING if waiting else Severity.ERROR)
+        except Unavailable:
+            raise
+        except ControllerError as error:
+            self._say(error, path)
+        else:
+            self._try(path, lambda: self._lint_live(admitted, rails))
+
+    def _admit(self, environment: str, trusted: Trusted, rails: RailSet) -> Admitted:
+        history, commit = self.subject.history, self.subject.commit
+        release = signed_release(history, commit, environment, trusted.held, self.now)
+        expires = release.statement.expires
+        if expires is not None and expires <= self.now:
+            raise ReleaseExpired(release.statement.serial, expires)
+        acknowledged(history, release, self.now)
+        return admit(history, release, rails, self.memory, known={}, applied=(), now=self.now)
+
+    def _lint_live(self, admitted: Admitted, rails: RailSet) -> None:
+        """Judge the rows that would be live, each file and then all of them together."""
+        bundles = []
+        for one in admitted.bundles:
+            bundle = one.statement.bundle
+            linted = self._lint(bundle, one.live.files_tree, rails)
+            self.found += linted.findings
+            rail = rails.rail(bundle.rail)
+            bundles.append(LintBundle(str(bundle), rail, one.live.window, linted.tables))
+        self.found += lint_dataset(bundles)
+
+    def _has_envelopes(self, folder: str) -> bool:
+        return any(
+            layout.is_envelope_name(entry.name, layout.RELEASE_STEM)
+            for entry in self.subject.view.children(folder)
+        )
+
+    def _is_waiting(self, path: str) -> bool:
+        """Whether a release is not committed yet, so that signatures may still come."""
+        if not self.subject.is_worktree:
+            return False
+        before = self.subject.view_before
+        return before is None or before.find(path) != self.subject.view.find(path)
+
+
+class _Trees:
+    """The files trees a bundle has had in history, looked up only as far back as needed."""
+
+    def __init__(self, subject: Subject, path: str) -> None:
+        self._subject, self._path = subject, path
+        self._seen: dict[Oid, None] = {}
+        self._older = self._look()
+
+    def check(self, statement: BundleStatement, memory: DictMemory) -> None:
+        """Raise unless a tree of this history holds the files that a statement pins."""
+        objects = self._subject.history
+        for tree in self._candidates(statement.git_tree):
+            summary = files_root(objects, tree, self._path, memory)
+            if summary.root != statement.files_root:
+                continue
+            promised = (dict(statement.tables), dict(statement.documents))
+            if (dict(summary.tables), dict(summary.documents)) != promised:
+                raise CountsDiffer(layout.statement_path(statement.bundle, statement.version))
+            return
+        raise FilesNotFound(statement.bundle, statement.version, statement.files_root)
+
+    def _candidates(self, hint: Oid) -> Iterator[Oid]:
+        """Yield the tree that the hint names, if it is in this history, then all others."""
+        if hint in self._seen or any(tree == hint for tree in self._older):
+            yield hint
+        for _ in self._older:
+            pass
+        for tree in self._seen:
+            if tree != hint:
+                yield tree
+
+    def _look(self) -> Iterator[Oid]:
+        history = self._subject.history
+        for commit in history.first_parents(self._subject.commit):
+            entry = walk.find(history, history.tree_of(commit), self._path)
+            if entry is not None and entry.is_tree and entry.oid not in self._seen:
+                self._seen[entry.oid] = None
+                yield entry.oid
+
+
+def rule_of(error: ControllerError) -> str:
+    """Return the rule id that an error is reported under."""
+    return f"trust/{error.code.removeprefix('trust.')}"
+
+
+def _belongs(path: str) -> bool:
+    """Whether a file has a place in the layout; what a folder of signatures may hold is its own."""
+    match path.split("/"):
+        case ["trust", "root", name]:
+            return _is_root(name)
+        case (
+            ["policies", _, _, *_]
+            | ["bundles", _, _, "draft.json"]
+            | ["bundles", _, _, "files", _, *_]
+            | ["bundles", _, _, "versions", _, _]
+            | ["environments", _, _, *_]
+        ):
+            return True
+    return False
+
+
+def _is_root(name: str) -> bool:
+    try:
+        layout.parse_root_path(f"{layout.ROOT_DIR}/{name}")
+    except BadName:
+        return False
+    return True
+
+
+def _stray(path: str) -> Finding:
+    return Finding(
+        "trust/layout.stray",
+        Severity.WARNING,
+        path,
+        "nothing reads this file",
+        hint="move it, or remove it; docs/formats.md shows where things stand",
+    )
+
+
+def counts_by_severity(report: Report) -> Mapping[str, int]:
+    """Return how many findings there are of each severity."""
+    return {
+        severity.value: sum(one.severity is severity for one in report.findings)
+        for severity in Severity
+    }

@@ -1,0 +1,134 @@
+"""`countersign validate`: everything a controller would say about a repository, before it does."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from controller.cli.options import ConfigOption, OutputOption, TimeoutOption, deadline
+from controller.cli.output import (
+    Output,
+    emit,
+    emit_findings,
+    emit_json,
+    finding_json,
+    progress,
+    say,
+)
+
+if TYPE_CHECKING:
+    from controller.authoring.judge import Judgement
+    from controller.authoring.trusted import Pin
+
+
+class FailOn(StrEnum):
+    """The lightest finding that makes the command fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+def validate(  # noqa: PLR0913, PLR0917  one parameter per option
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A work tree.")] = Path(),
+    ref: Annotated[
+        str | None, typer.Option("--ref", metavar="REF", help="This commit, not the work tree.")
+    ] = None,
+    environment: Annotated[
+        str | None,
+        typer.Option("--environment", metavar="NAME", help="The releases of this one alone."),
+    ] = None,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="Exit 1 from this severity on.")
+    ] = FailOn.ERROR,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Show at most so many findings.")
+    ] = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Judge drafts, signatures, releases and rails of a repository; no database is needed.
+
+    The root of trust is the one that the settings pin; without settings the repository's first
+    root vouches for itself. Exit 1: something blocks.
+    """
+    from controller.adapters.shipped import shipped
+    from controller.app import wiring
+    from controller.authoring.judge import judge
+    from controller.authoring.staged import commit_named, work_tree
+    from controller.reconcile.rails import Rails
+
+    with deadline(timeout), progress("validate") as note:
+        subject = work_tree(path) if ref is None else commit_named(path, ref)
+        found = judge(
+            subject,
+            Rails(shipped("policies")),
+            _pin(config),
+            wiring.now(),
+            environment=environment,
+            note=note,
+        )
+    if output is Output.JSON:
+        emit_json(_as_json(subject.name, found, limit))
+    else:
+        emit_findings(found.report.findings, limit=limit)
+        _summarise(found)
+    failing = ("error",) if fail_on is FailOn.ERROR else ("error", "warning")
+    if any(one.severity.value in failing for one in found.report.findings):
+        raise typer.Exit(1)
+
+
+def _pin(config: Path | None) -> "Pin | None":
+    from controller.app import settings, wiring
+    from controller.authoring.trusted import Pin
+
+    if not settings.is_named(config):
+        say("note: no settings are named, so the repository's first root vouches for itself")
+        return None
+    held = wiring.pin(settings.load(settings.named_file(config)))
+    return Pin(held.envelope, held.sha256)
+
+
+def _summarise(found: "Judgement") -> None:
+    from controller.authoring.judge import counts_by_severity
+
+    checked = found.checked
+    emit(
+        f"Checked {_many(checked.drafts, 'draft')}, {_many(checked.versions, 'version')}, "
+        f"{_many(checked.releases, 'release')}: {_many(checked.files, 'file')}, "
+        f"{_many(checked.rows, 'row')}."
+    )
+    if found.trusted is not None:
+        whose = "pinned by this host" if found.trusted.pinned else "vouching for itself"
+        emit(f"Root {found.trusted.root.version}, {whose}.")
+    counts = counts_by_severity(found.report)
+    said = ", ".join(f"{_many(count, word)}" for word, count in counts.items() if count)
+    emit(f"Found {said}." if said else "Nothing to complain about.")
+
+
+def _many(count: int, word: str) -> str:
+    plural = word if count == 1 or word == "info" else f"{word}s"
+    return f"{count:,} {plural}"
+
+
+def _as_json(name: str, found: "Judgement", limit: int | None) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from controller.authoring.judge import counts_by_severity
+
+    trusted, findings = found.trusted, found.report.findings
+    return {
+        "subject": name,
+        "blocks": found.report.blocks,
+        "checked": asdict(found.checked),
+        "root": trusted
+        and {
+            "version": trusted.root.version,
+            "sha256": trusted.root.digest,
+            "pinned": trusted.pinned,
+        },
+        "severities": dict(counts_by_severity(found.report)),
+        "rules": found.report.counts(),
+        "findings": [finding_json(one) for one in findings[:limit]],
+    }
