@@ -153,32 +153,32 @@ def _change(stage: _Stage) -> None:
 
 
 def _refuse(stage: _Stage) -> None:
-    emit("\n3. What a bad change gets. A range that crosses another one, and a whole card number:")
+    emit("\n3. What a bad change gets. A range that crosses another one:")
     good = (stage.shop / _RANGES).read_text(encoding="utf-8")
     _edit(
         stage,
-        "990300,990309,",
-        "990109,990301,16,true,house,Crossing,debit,false,NL,EUR,harbour-bank,,\n990300,990309,",
+        "990310,,16,",
+        "990308,990312,16,true,house,Crossing,debit,false,DE,EUR,orchard-pay,,\n990310,,16,",
     )
     stage.run("countersign validate", ends=[1])
     stage.run(f"countersign sign card-bin/house-cards {_ALICE}", ends=[1], shown=3)
     (stage.shop / _RANGES).write_text(good, encoding="utf-8")
-    emit("\n   One signature where two owners must sign:")
+    emit("\n   A version that only one of two owners has signed:")
     _edit(stage, "Harbour Travel", "Harbour Voyage")
     stage.run(f"countersign sign card-bin/house-cards {_ALICE}")
+    stage.run("git add -A")
+    stage.run('git commit -q -m "A version that waits for a second owner"')
     stage.run(f"countersign promote card-bin/house-cards@3 {_ALICE} {_BOB}", ends=[3])
-    stage.run("git checkout -q -- bundles")
-    stage.run("git clean -fdq bundles")
 
 
 def _go_back(stage: _Stage) -> None:
     emit("\n4. Rollback is `git revert`; git signs the commit with a rollback key.")
-    stage.run("git revert --no-edit HEAD", shown=2)
+    stage.run("git revert --no-edit HEAD~1", shown=2)
     stage.run("countersign reconcile --once")
     stage.run("countersign resolve iin 99010700", ends=[1])
     emit("\n   A rewritten branch that leads to the very same files is refused:")
     stage.run("git branch --quiet kept")
-    stage.run("git reset --quiet --hard HEAD~2")
+    stage.run("git reset --quiet --hard HEAD~3")
     stage.run("countersign reconcile --once", ends=[3])
     stage.run("git reset --quiet --hard kept")
 

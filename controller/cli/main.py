@@ -18,6 +18,7 @@ from controller import __version__
 from controller.cli import (
     ack,
     audit,
+    demo,
     export,
     history,
     import_,
@@ -33,6 +34,7 @@ from controller.cli import (
     sign,
     status,
     trace,
+    validate,
 )
 from controller.cli.options import OutputOption
 from controller.cli.output import Output, complain, emit, emit_json
@@ -103,12 +105,16 @@ app.command("export", epilog="Example: countersign export card-bin/binlist@1 bin
 )
 app.add_typer(key.app, name="key", epilog="Example: countersign key new alice")
 app.add_typer(root.app, name="root", epilog="Example: countersign root show")
+app.command("demo", epilog="Example: countersign demo --keep")(demo.demo)
 app.command("plan", epilog="Example: countersign plan -o json")(reconcile.plan)
 app.command("reconcile", epilog="Example: countersign reconcile --once --timeout 60")(
     reconcile.reconcile
 )
 
 
+app.command("validate", epilog="Example: countersign validate --ref HEAD -o json")(
+    validate.validate
+)
 app.command("status", epilog="Example: countersign status -o json")(status.status)
 app.command("history", epilog="Example: countersign history --limit 5")(history.history)
 app.command("resolve", epilog="Example: countersign resolve in-ifsc SBIN0000300 --at 2027-01-01")(
