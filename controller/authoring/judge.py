@@ -109,15 +109,9 @@ class _Judge:
 
     def _say(self, error: ControllerError, path: str, severity: Severity = Severity.ERROR) -> None:
         told = getattr(error, "path", path)
-        self.found.append(
-            Finding(
-                rule_of(error),
-                severity,
-                told if isinstance(told, str) and told else path,
-                str(error),
-                hint=error.hint,
-            )
-        )
+        place = told if isinstance(told, str) and told else path
+        message = str(error).removeprefix(f"{place}: ").removeprefix(f"{place} ")
+        self.found.append(Finding(rule_of(error), severity, place, message, hint=error.hint))
 
     def _try(self, path: str, step: Callable[[], _T]) -> _T | None:
         try:

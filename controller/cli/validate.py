@@ -64,7 +64,7 @@ def validate(  # noqa: PLR0913, PLR0917  one parameter per option
         found = judge(
             subject,
             Rails(shipped("policies")),
-            _pin(config),
+            pin_of(config),
             wiring.now(),
             environment=environment,
             note=note,
@@ -79,7 +79,8 @@ def validate(  # noqa: PLR0913, PLR0917  one parameter per option
         raise typer.Exit(1)
 
 
-def _pin(config: Path | None) -> "Pin | None":
+def pin_of(config: Path | None) -> "Pin | None":
+    """Return the root that the settings pin; without settings say that there is none."""
     from controller.app import settings, wiring
     from controller.authoring.trusted import Pin
 

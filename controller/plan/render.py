@@ -15,20 +15,25 @@ _SIGNS = {"A": "+", "M": "~", "D": "-"}
 def as_text(plan: Plan, trips: Iterable[Trip] = ()) -> str:
     """Return lines to read: counts per table, a few samples, the guards, the digest."""
     lines = [f"{plan.environment}: {_short(plan.base)} -> {_short(plan.target)}"]
-    if plan.is_empty:
-        lines.append("  no rows change")
-    for table, counts in plan.counts.items():
-        parts = [f"+{counts.added}", f"~{counts.modified}", f"-{counts.removed}"]
-        if counts.moved:
-            parts.append(f"{counts.moved} moved to another file")
-        lines.append(f"  {table}: {' '.join(parts)}")
-        lines += [_sample_text(sample) for sample in plan.samples if sample.table == table]
+    lines += tables_text(plan)
     lines += [
         f"  guard: {trip.table}: {trip.removed} of {trip.of} rows go ({trip.limit})"
         for trip in trips
     ]
     lines.append(f"plan {plan.digest}")
     return "\n".join(lines) + "\n"
+
+
+def tables_text(plan: Plan) -> list[str]:
+    """Return the lines about rows: counts per table, each with a few samples."""
+    lines = ["  no rows change"] if plan.is_empty else []
+    for table, counts in plan.counts.items():
+        parts = [f"+{counts.added}", f"~{counts.modified}", f"-{counts.removed}"]
+        if counts.moved:
+            parts.append(f"{counts.moved} moved to another file")
+        lines.append(f"  {table}: {' '.join(parts)}")
+        lines += [_sample_text(sample) for sample in plan.samples if sample.table == table]
+    return lines
 
 
 def as_json(plan: Plan, trips: Iterable[Trip] = ()) -> dict[str, Json]:
