@@ -343,7 +343,7 @@ def _doubts(view: View, present: Found | None, root: Root, now: datetime) -> tup
     try:
         role = root.release_role(environment)
         verified = verify(list(held.values()), role, payload_type=IN_TOTO, now=now)
-        if verified.payload == present.payload:
+        if verified.payload == view.read(release_path(environment)):
             return ()
         reason = "its release.json is not what was signed"
     except Untrusted as error:

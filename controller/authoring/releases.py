@@ -1,6 +1,6 @@
 """Releases in history: the current one, the highest one, and the one of a serial.
 
-Read without verifying: history is what it is. Whoever builds on one of them verifies it first.
+Read without verifying: history is what it is. Whoever builds on one of them says so or verifies.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,15 @@ from controller.artifacts.layout import (
     ROLLBACK_STEM,
     is_envelope_name,
     release_dir,
-    release_path,
 )
 from controller.artifacts.release import ReleaseRef, ReleaseStatement
+from controller.authoring.versions import envelopes_in
 from controller.authoring.view import View, Workspace
 from controller.kernel.canonical import sha256
 from controller.kernel.errors import Refused
 from controller.kernel.objects import Oid
+from controller.source.history import release_changes
+from controller.trust.envelope import merge
 
 
 class NoRelease(Refused):
@@ -43,28 +45,30 @@ class Found:
 
 def release_in(view: View, commit: Oid, environment: str) -> Found | None:
     """Return the release in a commit's tree, or `None` before the first."""
-    payload = view.read(release_path(environment))
-    if payload is None:
+    held = envelopes_in(view, release_dir(environment), RELEASE_STEM)
+    if not held:
         return None
+    # What is signed counts, not the copy beside it.
+    payload = merge(list(held.values())).payload
     return Found(commit, statements.parse(payload), payload)
 
 
 def releases(workspace: Workspace, environment: str) -> Iterator[Found]:
-    """Yield each release of the first-parent history, newest first, at the commit that made it."""
-    pending: tuple[Oid, Oid] | None = None
-    for commit in workspace.repository.first_parents(workspace.tip()):
-        entry = workspace.at(commit).find(release_path(environment))
-        blob = entry.oid if entry else None
-        if pending is not None and pending[1] != blob:
-            found = release_in(workspace.at(pending[0]), pending[0], environment)
-            assert found is not None  # its file was there a moment ago
+    """Yield each release of the first-parent history, newest first, at the commit that made it.
+
+    What stood in between and was no release is passed over: it is nobody's predecessor.
+    """
+    last: bytes | None = None
+    for change in reversed(
+        release_changes(workspace.repository, environment, None, workspace.tip())
+    ):
+        try:
+            found = release_in(workspace.at(change.commit), change.commit, environment)
+        except Refused:
+            continue
+        if found is not None and found.payload != last:
             yield found
-            pending = None
-        pending = (commit, blob) if blob else None
-    if pending is not None:
-        found = release_in(workspace.at(pending[0]), pending[0], environment)
-        assert found is not None  # its file was there a moment ago
-        yield found
+        last = found.payload if found is not None else None
 
 
 def current(workspace: Workspace, environment: str) -> Found | None:
