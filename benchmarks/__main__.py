@@ -36,8 +36,7 @@ def main() -> None:
     if arguments.output is not None:
         arguments.output.write_text(text + "\n", encoding="utf-8")
     if profile is not None:
-        for name in ("change", "cold"):
-            pstats.Stats(str(profile / f"{name}.prof")).sort_stats("tottime").print_stats(40)
+        pstats.Stats(str(profile / "change.prof")).sort_stats("tottime").print_stats(40)
 
 
 def _small(folder: Path) -> tuple[Size, Change]:
@@ -85,7 +84,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--script-runs", type=int, default=3, help="changes by the script (3)")
     parser.add_argument("--directory", type=Path, help="keep the repositories here for next time")
     parser.add_argument("--output", type=Path, help="write the tables to this file too")
-    parser.add_argument("--profile", type=Path, help="a folder for cProfile's files; slows us")
+    parser.add_argument("--profile", type=Path, help="a folder for a profile of ten rows")
     return parser.parse_args()
 
 

@@ -1,6 +1,7 @@
 """One cold load in a process of its own, so that its peak memory is its own.
 
-`python -m benchmarks.cold FACTS URL [PROFILE]` prints one JSON object.
+`python -m benchmarks.cold FACTS [PROFILE]` reads the database's URL, which holds a password, from
+its input, and prints one JSON object.
 """
 
 import cProfile
@@ -15,8 +16,9 @@ from benchmarks.world import world
 from controller.reconcile.cycle import run_pass
 
 
-def main(facts: str, url: str, profile: str = "") -> None:
+def main(facts: str, profile: str = "") -> None:
     """Bring an empty database to the repository's baseline."""
+    url = sys.stdin.read().strip()
     published = read_facts(Path(facts))
     profiler = cProfile.Profile() if profile else None
     with world(published, url) as made:

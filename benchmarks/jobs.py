@@ -30,6 +30,7 @@ from controller.reconcile.cycle import run_pass
 
 OURS, SCRIPT, BARE = "bench_ours", "bench_script", "bench_bare"
 WARM_UP = 2
+PROFILED = 6  # so many of the last commits, whose times do not count
 
 Say = Callable[[str], None]
 
@@ -85,7 +86,7 @@ class Bench:
         peak = rows = 0
         for number in range(1, runs + 1):
             self.say(f"cold load {number} of {runs}: ours")
-            cost, found = self._cold_ours(last=number == runs)
+            cost, found = self._cold_ours()
             costs.setdefault("ours", []).append(cost)
             peak = max(peak, found["peak"])
             rows = found["rows"]
@@ -138,12 +139,13 @@ class Bench:
         ):
             watch.execute(b"CHECKPOINT")
             for number, ten in enumerate(commits):
+                profiled = profiler is not None and number >= len(commits) - PROFILED
                 repository = made.repository
                 tip = repository.target(REF)
                 repository.move(REF, tip, oid(ten.commit))
                 log = wal_bytes(watch)
                 with (
-                    profiler if profiler and number >= WARM_UP else nullcontext(),
+                    profiler if profiler and profiled else nullcontext(),
                     measured(pid) as meter,
                 ):
                     outcome = run_pass(made)
@@ -151,7 +153,8 @@ class Bench:
                 assert outcome.revision is not None
                 assert outcome.decision is not None
                 assert len(outcome.published.commits) == 1
-                ours.append(meter.cost)
+                if not profiled:
+                    ours.append(meter.cost)
                 with measured(pid) as meter:
                     hand_tip = floor.ten_rows(hand, script, ten, hand_tip)
                 floors.append(meter.cost)
@@ -180,14 +183,12 @@ class Bench:
             median(loads) if loads else None,
         )
 
-    def _cold_ours(self, *, last: bool) -> tuple[Cost, dict[str, int]]:
+    def _cold_ours(self) -> tuple[Cost, dict[str, int]]:
         rewind(self.published)
         url = fresh_database(self.server.url, OURS, migrate=True)
-        command = [sys.executable, "-m", "benchmarks.cold", str(facts_path(self.published)), url]
-        if self.profile and last:
-            command.append(str(self.profile / "cold.prof"))
+        command = [sys.executable, "-m", "benchmarks.cold", str(facts_path(self.published))]
         watched = server_cpu(self.server.pid)
-        child = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+        child = subprocess.run(command, check=True, input=url.encode(), stdout=subprocess.PIPE)
         watched = server_cpu(self.server.pid) - watched
         found = json.loads(child.stdout)
         return Cost(found["wall"], found["cpu"], watched), found["numbers"]

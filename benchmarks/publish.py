@@ -39,7 +39,7 @@ from controller.reconcile.rails import RailSet
 from controller.trust.envelope import IN_TOTO, ROOT
 from controller.trust.sign import SeedSigner, sign_envelope, usual_scheme
 
-GENERATION = 1
+GENERATION = 2
 """Counted up whenever the same size would give another repository."""
 
 BRANCH, ENVIRONMENT, CONTROLLER = "main", "production", "countersign"
@@ -242,7 +242,7 @@ def _changed(table: str, data: bytes, number: int, at: int) -> tuple[bytes, Cell
     elif column == "address":
         row[place] = f"{row[place].partition('?')[0]}?revision={number}"
     else:
-        row[place] = f"{row[place].partition(', revision')[0]}, revision {number}"
+        row[place] = f"{row[place].partition(' revision')[0]} revision {number}"
     lines[index] = render_row(row)
     keys = {
         "identifiers": ("scheme", "value"),

@@ -28,9 +28,11 @@ def participants(size: Size) -> Iterator[Row]:
     for number in range(size.participants):
         at = number % len(COUNTRIES)
         name = f"{_WORDS[number % 10]} {_KINDS[number % 7]} {number}"
+        # One legal name in ten holds a comma and stands in quotes, as they do.
+        legal = f"{name}, Inc." if COUNTRIES[at] == "US" else f"{name} Ltd"
         parent = participant(number - 1) if number % 10 == 9 else ""
         yield (
-            *(participant(number), name, f"{name} Ltd", COUNTRIES[at], "psp", CURRENCIES[at]),
+            *(participant(number), name, legal, COUNTRIES[at], "psp", CURRENCIES[at]),
             *(parent, f"https://p{number}.example/contact", "active", "", ""),
         )
 

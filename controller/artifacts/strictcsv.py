@@ -41,6 +41,8 @@ _UNSEEN = re.compile(
     "\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\uffff\U000e0000-\U000e0fff]"
 )
 _EDGE = re.compile(r'(?:^|[,\n"])[^\S\n]|[^\S\n](?:[,\n"]|$)')
+# What makes a line of plain ASCII worth a closer look: controls, quotes, formulas, white edges.
+_ODD = re.compile(r'[\x00-\x1f\x7f"]|(?:^|,)[ =+\-@]| (?:,|$)')
 # One pass that makes edges and what must not stand there two letters, so that two searches do.
 _EDGES = bytes.maketrans(b"\n=+-@ ", b",\1\1\1\1\1")
 
@@ -206,6 +208,11 @@ def _row_problems(found: list[str], columns: Sequence[str], rows: list[Row]) -> 
     """Yield what is wrong with each line, and append its row."""
     width = len(columns)
     for number, line in enumerate(found, start=2):
+        if line.isascii() and len(line) <= FIELD_SIZE_MAX and _ODD.search(line) is None:
+            plain = tuple(line.split(","))
+            if len(plain) == width:
+                rows.append(plain)
+                continue
         cells, fault = _cells(line)
         rows.append(_fitted(cells, width))
         if fault:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_UNIT = b"\x1f"
+_UNIT = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def row_key(table: str, parts: Sequence[str]) -> int:
     The first eight bytes, big endian, of SHA-256 over the table's name and the key's cells, each
     behind a unit separator (which no cell may hold). Two keys with one number are refused.
     """
-    text = _UNIT.join([table.encode(), *(part.encode() for part in parts)])
+    text = _UNIT.join((table, *parts)).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big", signed=True)
 
 

@@ -172,21 +172,27 @@ def table_of(path: str, prefix: str) -> str | None:
 def shard_change(source: SourceFile, table: str, contents: Sequence[Content]) -> ShardChange | None:
     """Return what one file makes change, or `None` when nothing does."""
     units, cells = _units(source, table, contents)
-    sides: dict[int, tuple[Windows, Windows]] = {}
+    sides: dict[int, _Sides] = {}
     removed: list[StoredRow] = []
     added: list[StoredRow] = []
     for unit, mask in _masks(source, units):
-        if mask not in sides:
-            sides[mask] = _merged(contents, mask)
-        before, after = sides[mask]
-        if before == after:
+        side = sides.get(mask)
+        if side is None:
+            side = sides[mask] = _sides(*_merged(contents, mask))
+        if not (side.going or side.coming):
             continue
         row = cells(unit)
         own = own_window(row)
         key = key_of(table, row)
-        old, new = _within(before, own), _within(after, own)
-        removed += [StoredRow(table, key, one, row, source) for one in old if one not in new]
-        added += [StoredRow(table, key, one, row, source) for one in new if one not in old]
+        going, coming = (
+            (side.going, side.coming)
+            if own is OPEN
+            else _apart(_within(side.before, own), _within(side.after, own))
+        )
+        if going:
+            removed += [StoredRow(table, key, one, row, source) for one in going]
+        if coming:
+            added += [StoredRow(table, key, one, row, source) for one in coming]
     if not removed and not added:
         return None
     return ShardChange(
@@ -197,14 +203,34 @@ def shard_change(source: SourceFile, table: str, contents: Sequence[Content]) ->
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """When lines count before and after, and so what goes and comes of those without own ends."""
+
+    before: Windows
+    after: Windows
+    going: Windows
+    coming: Windows
+
+
+def _sides(before: Windows, after: Windows) -> _Sides:
+    return _Sides(before, after, *_apart(before, after))
+
+
+def _apart(before: Windows, after: Windows) -> tuple[Windows, Windows]:
+    """Return the windows that are only before, and those that are only after."""
+    return (
+        tuple(one for one in before if one not in after),
+        tuple(one for one in after if one not in before),
+    )
+
+
 def _ordered(rows: list[StoredRow]) -> tuple[StoredRow, ...]:
     """Order rows by their cells; the windows of one line are already in order, and stay so."""
     return tuple(sorted(rows, key=_CELLS))
 
 
 def _within(windows: Windows, own: Window) -> Windows:
-    if own is OPEN:
-        return windows
     inside = (window.intersect(own) for window in windows)
     return tuple(window for window in inside if window is not None)
 
