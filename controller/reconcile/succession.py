@@ -14,10 +14,12 @@ from controller.artifacts import layout, release, rollback, walk
 from controller.artifacts.release import ReleaseStatement
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
+from controller.kernel.instants import format_instant
 from controller.kernel.objects import History, Objects, Oid
 from controller.reconcile import signed
 from controller.source import history as facts
 from controller.trust import history, root
+from controller.trust.core import ThresholdNotMet
 from controller.trust.envelope import merge, parse
 from controller.trust.history import Accepted, Candidate, Judgement
 from controller.trust.rollback import RollbackAuthority, by_commit, by_statement
@@ -38,6 +40,20 @@ class NoRelease(Refused):
             hint="promote a release; to take everything down, promote an empty one",
         )
         self.environment, self.commit = environment, commit
+
+
+class RollbackLapsed(Untrusted):
+    """The signed permission to go back has ended."""
+
+    code = "succession.rollback_lapsed"
+
+    def __init__(self, path: str, serial: int, expires: datetime) -> None:
+        super().__init__(
+            f"{path}: the permission to go back to release {serial} ended at "
+            f"{format_instant(expires)}",
+            hint="sign a new one, or sign the revert with a rollback key",
+        )
+        self.path, self.serial, self.expires = path, serial, expires
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +226,8 @@ def _offered(
 ) -> Candidate:
     statement = offered.statement
     high = accepted.serial_high
-    goes_back = high is not None and statement.serial <= high
+    at = accepted.serial_current
+    goes_back = high is not None and statement.serial <= high and statement.serial != at
     return _candidate(
         offered.commit,
         offered.verified.digest,
@@ -249,13 +266,13 @@ def _authority(
         if (said.repository, said.environment) != place:
             raise signed.WrongPlace(path, said=said.environment, place=environment)
         if said.expires <= now:
-            raise history.ReleaseExpired(said.to_serial, said.expires)
+            raise RollbackLapsed(path, said.to_serial, said.expires)
         return said.to_serial, said.to_sha256
 
     envelope = parse(signed.read(repository, entry, path))
     try:
         return by_statement([envelope], role, read=read, now=now)
-    except Untrusted:
+    except ThresholdNotMet:
         return None
 
 
