@@ -1,0 +1,1 @@
+"""Tests of the benchmarks' world: what is measured has to be real."""
