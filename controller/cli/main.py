@@ -19,6 +19,7 @@ from controller.cli import (
     ack,
     audit,
     demo,
+    diff,
     export,
     history,
     import_,
@@ -115,6 +116,7 @@ app.command("reconcile", epilog="Example: countersign reconcile --once --timeout
 app.command("validate", epilog="Example: countersign validate --ref HEAD -o json")(
     validate.validate
 )
+app.command("diff", epilog="Example: countersign diff production worktree -o json")(diff.diff)
 app.command("status", epilog="Example: countersign status -o json")(status.status)
 app.command("history", epilog="Example: countersign history --limit 5")(history.history)
 app.command("resolve", epilog="Example: countersign resolve in-ifsc SBIN0000300 --at 2027-01-01")(
