@@ -20,6 +20,7 @@ from controller.cli import (
     audit,
     demo,
     diff,
+    doctor,
     export,
     history,
     import_,
@@ -123,6 +124,7 @@ app.command("resolve", epilog="Example: countersign resolve in-ifsc SBIN0000300 
     resolve.resolve
 )
 app.command("trace", epilog="Example: countersign trace iin 45717360 -o json")(trace.trace)
+app.command("doctor", epilog="Example: countersign doctor -o json")(doctor.doctor)
 app.command("migrate", epilog="Example: countersign migrate --check")(migrate.migrate)
 app.add_typer(audit.app, name="audit", epilog="Example: countersign audit verify")
 
