@@ -83,16 +83,25 @@ class ThresholdNotMet(Untrusted):
     """Too few different owners signed with keys that count.
 
     `reasons` says of each key of the role that did not count why; `signers` are those that did.
+    `owners` names whose each key is, for the message.
     """
 
     code = "trust.threshold_not_met"
 
     def __init__(
-        self, role: str, *, have: int, need: int, signers: Iterable[str], reasons: Mapping[str, str]
+        self,
+        role: str,
+        *,
+        have: int,
+        need: int,
+        signers: Iterable[str],
+        reasons: Mapping[str, str],
+        owners: Mapping[str, str] | None = None,
     ) -> None:
         self.role, self.have, self.need = role, have, need
         self.signers, self.reasons = frozenset(signers), dict(reasons)
-        told = "; ".join(f"{key} {why}" for key, why in sorted(self.reasons.items()))
+        names = owners or {}
+        told = "; ".join(sorted(f"{names.get(key, key)} {why}" for key, why in reasons.items()))
         super().__init__(
             f"role {role!r} needs {need} owners, {have} signed" + (f" ({told})" if told else ""),
             hint="ask another owner of this role to add a signature: `countersign sign`",
@@ -223,6 +232,7 @@ def require(
             need=role.threshold,
             signers=count.signers,
             reasons=count.reasons,
+            owners={key.id: key.owner for key in role.keys},
         )
     return count
 
