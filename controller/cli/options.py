@@ -32,6 +32,12 @@ TimeoutOption: TypeAlias = Annotated[
         help="Stop after this many seconds (exit 124); nothing is left half done.",
     ),
 ]
+WaitOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--wait", help="Leave when a controller has applied it (see --timeout); needs settings."
+    ),
+]
 RepositoryOption: TypeAlias = Annotated[
     Path,
     typer.Option(

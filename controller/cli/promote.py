@@ -1,7 +1,7 @@
 """`countersign promote`: a signed release with these versions, committed."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,9 +13,14 @@ from controller.cli.options import (
     OutputOption,
     RepositoryOption,
     SshKeygenOption,
+    TimeoutOption,
+    WaitOption,
 )
 from controller.cli.output import Output, emit, emit_json, say
 from controller.cli.sign import released_json, tell_release
+
+if TYPE_CHECKING:
+    from controller.authoring.promote import Released
 
 
 def promote(  # noqa: PLR0913, PLR0917  one parameter per option
@@ -45,6 +50,8 @@ def promote(  # noqa: PLR0913, PLR0917  one parameter per option
         ),
     ] = False,
     tag: Annotated[bool, typer.Option("--tag", help="Tag the commit, production-2.")] = False,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = None,
     repository: RepositoryOption = Path(),
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
@@ -85,12 +92,18 @@ def promote(  # noqa: PLR0913, PLR0917  one parameter per option
         name = promoting.tag_release(author.workspace, released, git=author.git)
     if output is Output.JSON:
         emit_json({**released_json(released), "tag": name})
-        return
+    else:
+        _tell(released, name, author.environment)
+    if wait and released.commit is not None:
+        workspace.wait_until_applied(config, released.commit, timeout)
+
+
+def _tell(released: "Released", name: str | None, environment: str) -> None:
     tell_release(released)
     if released.commit is None:
         say(
             f"{released.missing} more owners have to sign: countersign sign release:"
-            f"{author.environment} --key FILE"
+            f"{environment} --key FILE"
         )
     else:
         emit(f"Commit {released.commit.hex()[:12]}: {released.message}")

@@ -13,10 +13,13 @@ from controller.cli.options import (
     OutputOption,
     RepositoryOption,
     SshKeygenOption,
+    TimeoutOption,
+    WaitOption,
 )
 from controller.cli.output import Output, emit, emit_json, say
 
 if TYPE_CHECKING:
+    from controller.authoring.promote import Released
     from controller.authoring.rollback import RolledBack
     from controller.trust.sign import Signer
 
@@ -39,6 +42,8 @@ def rollback(  # noqa: PLR0913, PLR0917  one parameter per option
     ] = False,
     reason: Annotated[str, typer.Option("--reason", help="Stands in the statement.")] = "",
     environment: workspace.EnvironmentOption = None,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = None,
     repository: RepositoryOption = Path(),
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
@@ -53,7 +58,9 @@ def rollback(  # noqa: PLR0913, PLR0917  one parameter per option
     author = workspace.author(repository, config, environment)
     if "@" in to and "/" in to:
         people = workspace.signers(key, agent=agent, ssh_keygen=ssh_keygen)
-        _release_older(author, to, people, output)
+        released = _release_older(author, to, people, output)
+        if wait and released.commit is not None:
+            workspace.wait_until_applied(config, released.commit, timeout)
         return
     target = rolling.find_target(author.workspace, author.environment, to)
     if statement:
@@ -81,6 +88,8 @@ def rollback(  # noqa: PLR0913, PLR0917  one parameter per option
             git=author.git,
         )
     _tell(done, author.environment, output)
+    if wait:
+        workspace.wait_until_applied(config, done.commit, timeout)
 
 
 def _tell(done: "RolledBack", environment: str, output: Output) -> None:
@@ -102,7 +111,7 @@ def _tell(done: "RolledBack", environment: str, output: Output) -> None:
 
 def _release_older(
     author: workspace.Author, to: str, people: list["Signer"], output: Output
-) -> None:
+) -> "Released":
     from controller.authoring import promote
     from controller.authoring.compose import parse_wanted
     from controller.cli.sign import released_json, tell_release
@@ -116,3 +125,4 @@ def _release_older(
         emit_json(released_json(released))
     else:
         tell_release(released)
+    return released

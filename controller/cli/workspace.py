@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from controller.cli.options import deadline
 from controller.cli.output import say
 from controller.kernel.errors import Refused
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from controller.adapters.gitcli import ChildEnvironment
     from controller.authoring.rollback import CommitKey
     from controller.authoring.view import View, Workspace
+    from controller.kernel.objects import Oid
     from controller.trust.root import Root
     from controller.trust.sign import Signer
 
@@ -157,6 +159,18 @@ def pinned_sha256(config: Path | None) -> str | None:
     if not settings.is_named(config):
         return None
     return settings.load(settings.named_file(config)).trust.root_sha256
+
+
+def wait_until_applied(config: Path | None, commit: "Oid", timeout: float | None) -> None:
+    """Wait until a controller has applied a commit, and say so."""
+    from controller.app import settings
+    from controller.app.waiting import wait_until_applied
+
+    read = settings.load(settings.named_file(config))
+    say("waiting until it is applied …")
+    with deadline(timeout):
+        applied = wait_until_applied(read, commit)
+    say(f"applied: production is at revision {applied.revision}, release {applied.serial_current}")
 
 
 def _configured_key(author: Author) -> str:
