@@ -3,8 +3,9 @@
 A row's stored window is the line's own window inside the window of the versions that carry it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 from controller.artifacts.tables import TABLES, Table, row_key, span
@@ -20,10 +21,6 @@ RULES = Table(
 STORED_TABLES: Mapping[str, Table] = {**TABLES, RULES.name: RULES}
 """Every table of the directory, in the order rows are put."""
 
-_KEY_COLUMNS = {
-    name: tuple(table.columns.index(column) for column in table.key)
-    for name, table in STORED_TABLES.items()
-}
 OPEN = Window()
 _UNIT = "\x1f"
 
@@ -56,10 +53,7 @@ class StoredRow(NamedTuple):
 
 def key_parts(table: str, cells: tuple[str, ...]) -> tuple[str, ...]:
     """Return the key of a row as text; a range's key is its padded span."""
-    if table == "ranges":
-        lo, hi = span(cells[0], cells[1])
-        return (str(lo), str(hi))
-    return tuple(cells[index] for index in _KEY_COLUMNS[table])
+    return _KEY_PARTS[table](cells)
 
 
 def key_of(table: str, cells: tuple[str, ...]) -> int:
@@ -88,3 +82,20 @@ def row_text(row: StoredRow) -> str:
             *row.cells,
         )
     )
+
+
+def _parts_of(table: Table) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    if table.name == "ranges":
+        return _span_parts
+    columns = [table.columns.index(column) for column in table.key]
+    if len(columns) == 1:
+        return lambda cells: (cells[columns[0]],)
+    return itemgetter(*columns)
+
+
+def _span_parts(cells: tuple[str, ...]) -> tuple[str, ...]:
+    lo, hi = span(cells[0], cells[1])
+    return (str(lo), str(hi))
+
+
+_KEY_PARTS = {name: _parts_of(table) for name, table in STORED_TABLES.items()}
