@@ -114,7 +114,7 @@ def import_files(
     for table, found in accepted.tables.items():
         for path, data in shard(table, rail.tables[table].columns, found).items():
             changes[f"{files_path(bundle)}/{path}"] = data
-    removed = replace_tables(workspace, view, bundle, accepted.tables, changes)
+    removed = replace_tables(workspace, bundle, accepted.tables, changes)
     note(4, STEPS)
     return Imported(
         bundle,
@@ -149,22 +149,15 @@ def find_mapping(view: View, rail: str, named: str) -> Mapping_:
 
 
 def replace_tables(
-    workspace: Workspace,
-    view: View,
-    bundle: BundleId,
-    tables: Iterable[str],
-    changes: Mapping[str, bytes],
+    workspace: Workspace, bundle: BundleId, tables: Iterable[str], changes: Mapping[str, bytes]
 ) -> tuple[str, ...]:
     """Write files and remove the other files of these tables; return what was removed."""
-    removed = []
-    for path in table_files(workspace, bundle, tables):
-        if path not in changes:
-            (workspace.folder / path).unlink()
-            removed.append(path)
+    gone = [path for path in table_files(workspace, bundle, tables) if path not in changes]
     for path, data in changes.items():
-        if view.read(path) != data:
-            workspace.write(path, data)
-    return tuple(sorted(removed))
+        workspace.write(path, data)
+    for path in gone:
+        (workspace.folder / path).unlink()
+    return tuple(gone)
 
 
 def table_files(workspace: Workspace, bundle: BundleId, tables: Iterable[str]) -> list[str]:

@@ -42,7 +42,8 @@ def reshard(workspace: Workspace, bundle: BundleId) -> Resharded:
     if rail is None:
         raise UnknownRail(bundle.rail, rails)
     rows: dict[str, list[Row]] = defaultdict(list)
-    for path in table_files(workspace, bundle, rail.tables):
+    paths = table_files(workspace, bundle, rail.tables)
+    for path in paths:
         table = path.removeprefix(f"{files_path(bundle)}/").split("/")[0].removesuffix(".csv")
         found, problems = strictcsv.read(
             (workspace.folder / path).read_bytes(), rail.tables[table].columns
@@ -58,6 +59,7 @@ def reshard(workspace: Workspace, bundle: BundleId) -> Resharded:
         for table, found in rows.items()
         for path, data in shard(table, rail.tables[table].columns, found).items()
     }
-    changed = tuple(sorted(path for path, data in files.items() if view.read(path) != data))
-    removed = replace_tables(workspace, view, bundle, rows, files)
+    before = {path: (workspace.folder / path).read_bytes() for path in paths}
+    changed = tuple(sorted(path for path, data in files.items() if before.get(path) != data))
+    removed = replace_tables(workspace, bundle, rows, files)
     return Resharded(bundle, {table: len(found) for table, found in rows.items()}, changed, removed)

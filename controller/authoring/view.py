@@ -29,6 +29,12 @@ class NoCommits(Refused):
     code = "authoring.no_commits"
 
 
+class ThroughLink(Refused):
+    """A file would be written through a symbolic link, who knows where."""
+
+    code = "authoring.through_link"
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """One tree of an artifact repository."""
@@ -111,7 +117,14 @@ class Workspace:
         return View(self.repository, self.repository.tree_of(commit))
 
     def write(self, path: str, data: bytes) -> None:
-        """Write a file of the work tree."""
+        """Write a file of the work tree, if it holds other bytes; never through a link."""
         target = self.folder / path
+        for part in (target, *target.parents):
+            if part == self.folder:
+                break
+            if part.is_symlink():
+                raise ThroughLink(f"{part} is a link", hint="put a plain file or folder there")
+        if target.is_file() and target.read_bytes() == data:
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)

@@ -12,6 +12,8 @@ from controller.app.signers import load_signer, new_key
 from controller.artifacts.layout import BundleId
 from controller.authoring.compose import parse_wanted
 from controller.authoring.promote import Released, Request, propose, sign_release
+from controller.authoring.rootdoc import Changes, next_payload
+from controller.authoring.rootfiles import last_root, sign_root
 from controller.authoring.signing import Signed, sign_bundle
 from controller.authoring.starting import start_demo
 from controller.authoring.trusted import trusted_root
@@ -108,6 +110,21 @@ class Shop:
         self.add_range()
         self.sign("alice", "bob")
         self.commit("version 2")
+
+    def rotate(self, changes: Changes, *, by: Sequence[str] = ("alice", "bob")) -> None:
+        """Put a second root into the work tree."""
+        path = self.home / "root-2.json"
+        path.write_bytes(
+            next_payload(
+                last_root(self.workspace.edited()).payload,
+                changes,
+                created=NOW,
+                expires=NOW + timedelta(days=365),
+            )
+        )
+        for name in by:
+            sign_root(path, self.signer(name))
+        self.write("trust/root/2.root.json", (self.home / "2.root.json").read_bytes())
 
     def commit(self, message: str = "change") -> None:
         self.git("add", "--all")

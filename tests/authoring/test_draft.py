@@ -1,0 +1,78 @@
+"""Drafts are judged as the version made of them would be, with every finding at its place."""
+
+import pytest
+
+from controller.authoring.draft import NoDraft, UnknownRail, lint_draft
+from controller.authoring.rails import rails_of
+from controller.kernel.findings import Report
+from tests.support.authoring import CARDS, NEW_RANGE, Shop
+
+FILES = f"bundles/{CARDS}/files"
+
+
+def linted(shop: Shop) -> Report:
+    view = shop.workspace.edited()
+    return lint_draft(view.objects, view.tree, CARDS, rails_of(view))[0]
+
+
+def places(report: Report) -> list[tuple[str, str, int]]:
+    return [(one.rule, one.file, one.line) for one in report.findings]
+
+
+def test_a_clean_draft_has_no_findings_and_its_counts(shop: Shop) -> None:
+    view = shop.workspace.edited()
+
+    report, counts = lint_draft(view.objects, view.tree, CARDS, rails_of(view))
+
+    assert report.findings == ()
+    assert (counts["ranges"].rows, counts["participants"].rows) == (11, 5)
+
+
+def test_a_bad_row_is_found_at_its_line(shop: Shop) -> None:
+    shop.add_range(NEW_RANGE.replace("990600", "9906"))
+
+    assert ("card-bin/SYN001", f"{FILES}/ranges.csv", 13) in places(linted(shop))
+
+
+def test_rows_are_compared_with_each_other(shop: Shop) -> None:
+    shop.add_range(NEW_RANGE.replace("tidewater-bank", "nobody"))
+
+    assert ("common/REF001", f"{FILES}/ranges.csv", 13) in places(linted(shop))
+
+
+def test_a_file_that_belongs_nowhere_is_found(shop: Shop) -> None:
+    shop.write(f"{FILES}/notes.txt", b"mine\n")
+
+    assert places(linted(shop)) == [("common/ENC004", f"{FILES}/notes.txt", 0)]
+
+
+def test_a_malformed_draft_json_is_a_finding_with_its_line(shop: Shop) -> None:
+    path = f"bundles/{CARDS}/draft.json"
+    shop.write(path, shop.read(path).replace(b"null", b'"soon"', 1))
+
+    assert places(linted(shop)) == [("common/ENC005", path, 2)]
+
+
+def test_a_shard_of_more_than_a_megabyte_is_found(shop: Shop) -> None:
+    rows = "".join(
+        f"{number},,16,true,house,Tide Prime,credit,false,GB,GBP,tidewater-bank,,\n"
+        for number in range(99600000, 99620000)
+    )
+    shop.add_range(rows)
+
+    assert ("common/ENC009", f"{FILES}/ranges.csv", 0) in places(linted(shop))
+
+
+def test_a_bundle_of_no_rail_is_refused(shop: Shop) -> None:
+    view = shop.workspace.edited()
+
+    with pytest.raises(UnknownRail):
+        lint_draft(view.objects, view.tree, CARDS, {})
+
+
+def test_a_bundle_without_files_is_refused(shop: Shop) -> None:
+    for name in ("participants.csv", "ranges.csv"):
+        (shop.folder / FILES / name).unlink()
+
+    with pytest.raises(NoDraft):
+        linted(shop)
