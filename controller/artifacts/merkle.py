@@ -31,8 +31,8 @@ FILE_SIZE_MAX_BYTES = 64 * 1024 * 1024
 TOTAL_SIZE_MAX_BYTES = 4 * 1024 * 1024 * 1024
 
 _FILE_TAG, _TREE_TAG = b"countersign file v1\n", b"countersign tree v1\n"
-_MAGIC = b"merkle 1\n"
-_ITEM = struct.Struct(">?H20s32s3Q2Q")
+_MAGIC = b"merkle 2\n"
+_ITEM = struct.Struct(">B?20s32s2IQIQ")
 _NAME_LENGTH = struct.Struct(">H")
 
 
@@ -111,19 +111,20 @@ class DictMemory:
             del self.records[next(iter(self.records))]
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known of a file or a directory once its bytes were hashed."""
-
-    digest: bytes
-    table: Counts = Counts()
-    document: Counts = Counts()
-
-
 class _Item(NamedTuple):
+    """An entry whose bytes were hashed, or all that lies below it.
+
+    Flat, and a tuple: one changed file makes us look at hundreds of entries beside it.
+    """
+
     is_tree: bool
     oid: Oid
-    known: _Known
+    digest: bytes
+    table_files: int = 0
+    rows: int = 0
+    table_bytes: int = 0
+    document_files: int = 0
+    document_bytes: int = 0
 
 
 _Record: TypeAlias = dict[str, _Item]
@@ -135,7 +136,7 @@ class _Node:
 
     tree: Oid
     entries: tuple[Entry, ...]
-    known: dict[str, _Known] = field(default_factory=dict)
+    known: dict[str, _Item] = field(default_factory=dict)
 
 
 class _Pending(NamedTuple):
@@ -195,8 +196,8 @@ class _Work:
         here = _Node(tree, children(self.objects, tree, path))
         for name, is_tree, oid in here.entries:
             before = (base or {}).get(name)
-            if before is not None and (before.is_tree, before.oid) == (is_tree, oid):
-                here.known[name] = before.known
+            if before is not None and before.oid == oid and before.is_tree == is_tree:
+                here.known[name] = before
             elif not is_tree:
                 size = check_blob(self.objects, oid, f"{path}/{name}", FILE_SIZE_MAX_BYTES)
                 self.pending.append(_Pending(here, name, oid, size, f"{path}/{name}"))
@@ -220,15 +221,14 @@ class _Work:
         for file, data in zip(self.pending, contents, strict=True):
             if len(data) != file.size_bytes:
                 raise Corrupt(f"{file.path}: not as long as its header says")
-            file.node.known[file.name] = _known_file(file.name, data)
+            file.node.known[file.name] = _file(file.name, file.oid, data)
 
     def fold(self, tree: Oid) -> _Record:
         """Make the records of all listed directories, from the deepest up, and keep them."""
         for oid, here in self.nodes.items():
             record: _Record = {}
-            for name, is_tree, child in here.entries:
-                known = here.known.get(name)
-                record[name] = _Item(is_tree, child, known or _known_tree(self.records[child]))
+            for name, _, child in here.entries:
+                record[name] = here.known.get(name) or _directory(child, self.records[child])
             self.records[oid] = record
             _refuse_many(record)
             self.memory.put(oid, _pack(record))
@@ -240,28 +240,34 @@ def _recall(memory: MerkleMemory, tree: Oid | None) -> _Record | None:
     return _unpack(packed) if packed is not None else None
 
 
-def _known_file(name: str, data: bytes) -> _Known:
+def _file(name: str, oid: Oid, data: bytes) -> _Item:
     if not name.endswith(".csv"):
-        return _Known(leaf(data), document=Counts(1, 0, len(data)))
+        return _Item(False, oid, leaf(data), document_files=1, document_bytes=len(data))
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    return _Known(leaf(data), table=Counts(1, max(lines - 1, 0), len(data)))
+    return _Item(False, oid, leaf(data), 1, max(lines - 1, 0), len(data))
 
 
-def _known_tree(record: _Record) -> _Known:
-    return _Known(
+def _directory(oid: Oid, record: _Record) -> _Item:
+    items = record.values()
+    return _Item(
+        True,
+        oid,
         _digest(record),
-        sum((item.known.table for item in record.values()), Counts()),
-        sum((item.known.document for item in record.values()), Counts()),
+        sum(item.table_files for item in items),
+        sum(item.rows for item in items),
+        sum(item.table_bytes for item in items),
+        sum(item.document_files for item in items),
+        sum(item.document_bytes for item in items),
     )
 
 
 def _digest(record: _Record) -> bytes:
-    return node((name, item.is_tree, item.known.digest) for name, item in record.items())
+    return node((name, item.is_tree, item.digest) for name, item in record.items())
 
 
 def _refuse_many(record: _Record) -> None:
     # Shared directories are hashed once, so only their sums tell how many paths there are.
-    files = sum(item.known.table.files + item.known.document.files for item in record.values())
+    files = sum(item.table_files + item.document_files for item in record.values())
     if files > ENTRIES_MAX:
         raise TooLarge("", size=files, size_max=ENTRIES_MAX, unit="files")
 
@@ -271,7 +277,9 @@ def _summary(record: _Record) -> FilesSummary:
     documents: dict[str, Counts] = {}
     for name, item in sorted(record.items()):
         group = name if item.is_tree else name.split(".")[0]
-        for found, counts in ((tables, item.known.table), (documents, item.known.document)):
+        table = Counts(item.table_files, item.rows, item.table_bytes)
+        document = Counts(item.document_files, 0, item.document_bytes)
+        for found, counts in ((tables, table), (documents, document)):
             if counts.files:
                 found[group] = found.get(group, Counts()) + counts
     return FilesSummary(Digest(_digest(record).hex()), tables, documents)
@@ -279,10 +287,9 @@ def _summary(record: _Record) -> FilesSummary:
 
 def _pack(record: _Record) -> bytes:
     parts = [_MAGIC]
-    for name, (is_tree, oid, known) in record.items():
-        table, document = known.table, known.document
-        sizes = (table.files, table.rows, table.bytes, document.files, document.bytes)
-        parts.append(_ITEM.pack(is_tree, len(name), oid, known.digest, *sizes) + name.encode())
+    for name, item in record.items():
+        text = name.encode()
+        parts += (_ITEM.pack(len(text), *item), text)
     return b"".join(parts)
 
 
@@ -290,16 +297,14 @@ def _unpack(packed: bytes) -> _Record:
     if not packed.startswith(_MAGIC):
         raise ForeignRecord("a remembered Merkle record has no known form")
     record: _Record = {}
-    at = len(_MAGIC)
+    at, end, size = len(_MAGIC), len(packed), _ITEM.size
     try:
-        while at < len(packed):
-            is_tree, length, oid, digest, *sizes = _ITEM.unpack_from(packed, at)
-            at += _ITEM.size + length
-            name = packed[at - length : at].decode("ascii")
-            table, document = Counts(*sizes[:3]), Counts(sizes[3], 0, sizes[4])
-            record[name] = _Item(is_tree, Oid(oid), _Known(digest, table, document))
+        while at < end:
+            length, *item = _ITEM.unpack_from(packed, at)
+            at += size + length
+            record[packed[at - length : at].decode("ascii")] = _Item._make(item)
     except (struct.error, UnicodeDecodeError) as error:
         raise ForeignRecord("a remembered Merkle record is cut short") from error
-    if at != len(packed):
+    if at != end:
         raise ForeignRecord("a remembered Merkle record is cut short")
     return record

@@ -104,7 +104,7 @@ def test_a_base_that_nobody_remembers_helps_nothing_and_harms_nothing() -> None:
     assert summary == files_root(objects, new, "files", NoMemory())
 
 
-@pytest.mark.parametrize("record", [b"", b"other\n", b"merkle 1\nshort"])
+@pytest.mark.parametrize("record", [b"", b"other\n", b"merkle 1\n", b"merkle 2\nshort"])
 def test_a_record_that_we_did_not_write_is_not_believed(record: bytes) -> None:
     objects, memory = MemoryObjects(), DictMemory()
     tree = objects.tree({"a": b"1"})
