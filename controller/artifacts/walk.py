@@ -9,6 +9,7 @@ before its header said how big it is. At the top of a repository other people's 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -18,6 +19,10 @@ from controller.kernel.objects import Objects, Oid
 ENTRIES_MAX = 200_000
 DEPTH_MAX = 12
 TREE_SIZE_MAX_BYTES = 32 * 1024 * 1024
+
+# Levels that are remembered once judged: enough for a pass, and little memory at worst.
+_KNOWN_LEVELS_MAX = 128
+_KNOWN_LEVEL_MAX_BYTES = 16 * 1024
 
 _FILE, _DIRECTORY = b"100644", b"40000"
 _DIRECTORIES = (_DIRECTORY, b"040000")
@@ -102,6 +107,21 @@ def parse_tree(raw: bytes) -> list[tuple[bytes, bytes, Oid]]:
 def children(objects: Objects, tree: Oid, path: str) -> tuple[Entry, ...]:
     """Return one level of a tree; `path` says in refusals where the tree stands."""
     raw = _read_tree(objects, tree, path)
+    if len(raw) > _KNOWN_LEVEL_MAX_BYTES:
+        return _level(raw, path)
+    try:
+        return _known_level(raw)
+    except BadTree:
+        return _level(raw, path)  # the same refusal, which now says where
+
+
+@lru_cache(maxsize=_KNOWN_LEVELS_MAX)
+def _known_level(raw: bytes) -> tuple[Entry, ...]:
+    """Return one level from its bytes; one pass looks at the same few levels several times."""
+    return _level(raw, "")
+
+
+def _level(raw: bytes, path: str) -> tuple[Entry, ...]:
     found = _ENTRY.findall(raw)
     # The expression skips what it does not know, so the sizes tell whether it knew everything.
     if sum(len(mode) + len(name) + 22 for mode, name, _ in found) != len(raw):
