@@ -16,10 +16,14 @@ from controller.cli.output import (
     progress,
     say,
 )
+from controller.kernel.findings import Severity
 
 if TYPE_CHECKING:
     from controller.authoring.judge import Judgement
     from controller.authoring.trusted import Pin
+
+
+TEXT_FINDINGS = 50
 
 
 class FailOn(StrEnum):
@@ -42,7 +46,8 @@ def validate(  # noqa: PLR0913, PLR0917  one parameter per option
         FailOn, typer.Option("--fail-on", help="Exit 1 from this severity on.")
     ] = FailOn.ERROR,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Show at most so many findings.")
+        int | None,
+        typer.Option("--limit", min=1, help="Show so many findings; default 50 as text, else all."),
     ] = None,
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
@@ -72,7 +77,10 @@ def validate(  # noqa: PLR0913, PLR0917  one parameter per option
     if output is Output.JSON:
         emit_json(_as_json(subject.name, found, limit))
     else:
-        emit_findings(found.report.findings, limit=limit)
+        heaviest_first = sorted(
+            found.report.findings, key=lambda one: list(Severity).index(one.severity)
+        )
+        emit_findings(heaviest_first, limit=limit or TEXT_FINDINGS)
         _summarise(found)
     failing = ("error",) if fail_on is FailOn.ERROR else ("error", "warning")
     if any(one.severity.value in failing for one in found.report.findings):

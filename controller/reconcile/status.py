@@ -125,8 +125,10 @@ def _ready(world: World, applied: Applied) -> Condition:
 def _pending(applied: Applied | None, decision: Decision) -> Condition:
     if decision.held:
         return _stopped(GuardTripped(decision.trips, plan=decision.plan.digest))
-    serial = decision.succession.release.statement.serial
-    wanted = f"release {serial} of commit {decision.commit.hex()[:12]} is ready to be applied"
+    serial, commit = decision.succession.release.statement.serial, decision.commit.hex()[:12]
+    wanted = f"release {serial} of commit {commit} is ready to be applied"
+    if decision.kind is None:
+        wanted = f"commit {commit} is ready to be accepted; it changes nothing that is served"
     if applied is None:
         return Condition(
             State.RECONCILING,

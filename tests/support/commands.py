@@ -82,6 +82,11 @@ class Desk:
         """Run a command with these settings."""
         return run(*arguments, "--config", self.config)
 
+    @staticmethod
+    def help(*command: str) -> Said:
+        """Ask a command what it does."""
+        return run(*command, "--help")
+
     def shop(self) -> Shop:
         """Return people who change the repository; its clock is the real one."""
         shop = Shop.open(self.home)
