@@ -30,9 +30,10 @@ from controller.authoring.compose import (
     next_release,
     says_the_same,
 )
-from controller.authoring.rails import overridden
+from controller.authoring.rails import overridden, rails_of
 from controller.authoring.releases import Found, current, highest
 from controller.authoring.signing import envelope_file
+from controller.authoring.together import Part, check_together
 from controller.authoring.trusted import signing_key
 from controller.authoring.versions import (
     StatementDiffers,
@@ -166,14 +167,18 @@ def propose(workspace: Workspace, root: Root, request: Request, now: datetime) -
         raise NothingToRelease(
             f"release {present.statement.serial} of {request.environment} says this already"
         )
-    check_release(workspace, release, root, now)
+    parts = check_release(workspace, release, root, now)
+    check_together(view.objects, parts, rails_of(view))
     return Proposal(release, release.payload(), present, _doubts(view, present, root, now))
 
 
 def check_release(
     workspace: Workspace, release: ReleaseStatement, root: Root, now: datetime
-) -> None:
-    """Judge every version of a release as the controller will; raise the first refusal."""
+) -> list[Part]:
+    """Judge every version of a release as the controller will; raise the first refusal.
+
+    Return what the release would bring to life.
+    """
     view = workspace.committed()
     verified = []
     for live in release.bundles:
@@ -186,8 +191,14 @@ def check_release(
     offered = {(str(live.bundle), live.version): version.digest for live, version in verified}
     check_bundles({}, offered, floors=root.bundle_floors)
     _check_windows(verified)
-    for _, version in verified:
-        _check_files(workspace, version)
+    return [
+        Part(
+            live.bundle,
+            live.effective(version.statement.window),
+            _check_files(workspace, version),
+        )
+        for live, version in verified
+    ]
 
 
 def sign_release(
@@ -260,7 +271,8 @@ def add_signature(
         )
     if release.repository != root.repository or release.environment != environment:
         raise StatementDiffers(f"{release_path(environment)} speaks of something else")
-    check_release(workspace, release, root, now)
+    parts = check_release(workspace, release, root, now)
+    check_together(workspace.repository, parts, rails_of(workspace.committed()))
     held = envelopes_in(view, release_dir(environment), RELEASE_STEM)
     before = merge([Envelope(IN_TOTO, payload, ()), *held.values()])
     proposal = Proposal(release, payload, None, ())
@@ -316,8 +328,8 @@ def _check_windows(verified: Sequence[tuple[LiveBundle, VerifiedVersion]]) -> No
         held.append((live, window))
 
 
-def _check_files(workspace: Workspace, version: VerifiedVersion) -> None:
-    """Find the files that a version pins, and the commit of this branch that holds them.
+def _check_files(workspace: Workspace, version: VerifiedVersion) -> Oid:
+    """Return the files that a version pins, when a commit of this branch holds them.
 
     A tree that is only in the object database would never be pushed.
     """
@@ -327,7 +339,7 @@ def _check_files(workspace: Workspace, version: VerifiedVersion) -> None:
     for held in trees(repository, tip):
         entry = View(repository, held).find(path)
         if entry is not None and entry.oid == tree:
-            return
+            return tree
     raise FilesNotCommitted(
         f"no commit of this branch holds the files of {statement.bundle}@{statement.version}",
         hint=f"commit {path} as it was signed, or sign it again",

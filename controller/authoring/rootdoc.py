@@ -14,6 +14,7 @@ from controller.kernel.errors import Refused
 from controller.kernel.instants import format_instant
 from controller.trust.keys import KeyId, Kind, PublicLine, Scheme
 from controller.trust.root import render_root
+from controller.trust.rootfile import RESERVED_ENVIRONMENT
 
 ROLLBACK_AGE = "P30D"
 """How old a release may be that a new root lets people roll back to."""
@@ -108,6 +109,8 @@ class Changes:
     add: Mapping[str, Sequence[KeyOf]] = field(default_factory=dict)
     revoke: Mapping[KeyId, str] = field(default_factory=dict)
     thresholds: Mapping[str, int] = field(default_factory=dict)
+    floors: Mapping[str, int] = field(default_factory=dict)
+    """By environment (the lowest serial) or bundle (the lowest version)."""
 
 
 def next_payload(
@@ -128,6 +131,8 @@ def next_payload(
     for name, threshold in changes.thresholds.items():
         for role in _roles(document, name):
             role["threshold"] = threshold
+    for name, lowest in changes.floors.items():
+        _raise_floor(document, name, lowest)
     for key_id, reason in changes.revoke.items():
         _revoke(document, key_id, reason, created)
     return render_root(document)
@@ -152,6 +157,14 @@ def _revoke(document: dict[str, Any], key_id: KeyId, reason: str, at: datetime) 
     revoked[key_id] = {"at": format_instant(at), "reason": reason}
     for role in _every_role(document["roles"]):
         role["keys"] = [one for one in role["keys"] if one != key_id]
+
+
+def _raise_floor(document: dict[str, Any], name: str, lowest: int) -> None:
+    floors = document.setdefault("floors", {})
+    if "/" in name:
+        floors.setdefault(RESERVED_ENVIRONMENT, {})[name] = lowest
+    else:
+        floors[name] = {"serial": lowest}
 
 
 def _roles(document: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from controller.cli.options import (
     WaitOption,
 )
 from controller.cli.output import Output, emit, emit_json, say
-from controller.cli.sign import released_json, tell_release
+from controller.cli.sign import released_json, show_report, tell_release
 
 if TYPE_CHECKING:
     from controller.authoring.promote import Released
@@ -63,6 +63,7 @@ def promote(  # noqa: PLR0913, PLR0917  one parameter per option
     """
     from controller.authoring import promote as promoting
     from controller.authoring.compose import parse_wanted
+    from controller.authoring.together import ReleaseNotClean
     from controller.kernel.instants import parse_when
 
     if not bundles and not drop:
@@ -75,7 +76,11 @@ def promote(  # noqa: PLR0913, PLR0917  one parameter per option
         tuple(parse_wanted(text) for text in drop or ()),
         parse_when(expires) if expires else None,
     )
-    proposal = promoting.propose(author.workspace, author.root, request, author.now)
+    try:
+        proposal = promoting.propose(author.workspace, author.root, request, author.now)
+    except ReleaseNotClean as error:
+        show_report(error.report, output)
+        raise
     released = promoting.sign_release(
         author.workspace,
         author.root,

@@ -18,7 +18,7 @@ from controller.cli.options import (
 from controller.cli.output import Output, emit, emit_json, emit_table, say
 
 if TYPE_CHECKING:
-    from controller.authoring.rootdoc import KeyOf
+    from controller.authoring.rootdoc import Changes, KeyOf
     from controller.authoring.rootfiles import RootFile
     from controller.trust.core import Role
     from controller.trust.keys import PublicKey
@@ -119,6 +119,14 @@ def propose(  # noqa: PLR0913, PLR0917  one parameter per option
         list[str] | None,
         typer.Option("--set-threshold", metavar="ROLE=N", help="How many owners have to sign."),
     ] = None,
+    floor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--floor",
+            metavar="ENVIRONMENT|BUNDLE=N",
+            help="The lowest serial or version that may be live from now on.",
+        ),
+    ] = None,
     from_file: Annotated[
         Path | None,
         typer.Option("--from-file", metavar="FILE", help="A document that you edited yourself."),
@@ -137,7 +145,7 @@ def propose(  # noqa: PLR0913, PLR0917  one parameter per option
     if from_file is not None:
         payload = rootdoc.numbered(rootfiles.read_bytes(from_file), version)
     else:
-        changes = _changes(add_key or [], revoke or [], set_threshold or [])
+        changes = _changes(add_key or [], revoke or [], set_threshold or [], floor or [])
         payload = rootdoc.next_payload(
             present.payload,
             changes,
@@ -311,7 +319,9 @@ def _owners(role: "Role[PublicKey]") -> str:
     return ", ".join(sorted({key.owner for key in role.keys}))
 
 
-def _changes(added: list[str], revoked: list[str], thresholds: list[str]) -> Any:
+def _changes(
+    added: list[str], revoked: list[str], thresholds: list[str], floors: list[str]
+) -> "Changes":
     from controller.authoring.rootdoc import Changes
     from controller.trust.keys import KeyId
 
@@ -319,20 +329,23 @@ def _changes(added: list[str], revoked: list[str], thresholds: list[str]) -> Any
     for text in added:
         role, _, key = text.partition("=")
         keys.setdefault(role, []).append(_key_of(key, ":"))
-    numbers = {}
-    for text in thresholds:
-        role, _, number = text.partition("=")
-        if not number.isdecimal():
-            raise typer.BadParameter(f"{text!r} is not ROLE=N")
-        numbers[role] = int(number)
     reasons = {}
     for text in revoked:
         # A fingerprint never holds "=": its base64 is not padded.
         key_id, _, reason = text.partition("=")
         reasons[KeyId(key_id)] = reason
-    if not (keys or numbers or reasons):
-        raise typer.BadParameter("name a change: --add-key, --revoke, --set-threshold, --from-file")
-    return Changes(keys, reasons, numbers)
+    if not (added or revoked or thresholds or floors):
+        raise typer.BadParameter(
+            "name a change: --add-key, --revoke, --set-threshold, --floor or --from-file"
+        )
+    return Changes(keys, reasons, dict(map(_number_of, thresholds)), dict(map(_number_of, floors)))
+
+
+def _number_of(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    if not (name and number.isdecimal()):
+        raise typer.BadParameter(f"{text!r} is not NAME=NUMBER")
+    return name, int(number)
 
 
 def _key_of(text: str, mark: str = "=") -> "KeyOf":

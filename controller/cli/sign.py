@@ -20,6 +20,7 @@ from controller.cli.output import Output, emit, emit_findings, emit_json, findin
 if TYPE_CHECKING:
     from controller.authoring.promote import Released
     from controller.authoring.signing import Signed
+    from controller.kernel.findings import Report
 
 RELEASE_PREFIX = "release:"
 FINDINGS_SHOWN = 20
@@ -53,6 +54,7 @@ def sign(  # noqa: PLR0913, PLR0917  one parameter per option
     Exit 1: the draft has findings that block; 3: the key may not sign this.
     """
     from controller.authoring.draft import DraftNotClean
+    from controller.authoring.together import ReleaseNotClean
 
     people = workspace.signers(key, agent=agent, ssh_keygen=ssh_keygen)
     author = workspace.author(repository, config, committed=False)
@@ -62,12 +64,17 @@ def sign(  # noqa: PLR0913, PLR0917  one parameter per option
             return
         window = (_when(effective_from), _when(effective_to))
         _sign_bundle(author, what, people, window, output)
-    except DraftNotClean as error:
-        if output is Output.JSON:
-            emit_json({"findings": [finding_json(one) for one in error.report.findings]})
-        else:
-            emit_findings(error.report.findings, limit=FINDINGS_SHOWN)
+    except (DraftNotClean, ReleaseNotClean) as error:
+        show_report(error.report, output)
         raise
+
+
+def show_report(report: "Report", output: Output) -> None:
+    """Print the findings that stopped a command."""
+    if output is Output.JSON:
+        emit_json({"findings": [finding_json(one) for one in report.findings]})
+    else:
+        emit_findings(report.findings, limit=FINDINGS_SHOWN)
 
 
 def _sign_bundle(

@@ -19,6 +19,7 @@ from controller.authoring.promote import (
     tag_release,
 )
 from controller.authoring.releases import current, highest
+from controller.authoring.together import ReleaseNotClean
 from controller.authoring.trusted import KeyNotInRole
 from controller.authoring.versions import NoVersion
 from controller.kernel.canonical import sha256
@@ -217,6 +218,37 @@ def test_an_older_version_comes_back_in_a_new_release(shop: Shop) -> None:
 
     assert released.release.serial == 3
     assert f"{CARDS}@2" not in live(shop)
+
+
+def second_bundle(shop: Shop, start: str) -> None:
+    """Sign and commit another bundle of card ranges, which holds one range."""
+    other = BundleId("card-bin", "visitors")
+    for name in ("draft.json", "files/participants.csv", "files/ranges.csv"):
+        data = shop.read(f"bundles/{CARDS}/{name}").replace(b"house-cards", b"visitors")
+        lines = data.replace(b"tidewater-bank", b"visiting-bank").splitlines(keepends=True)
+        keep = [line for line in lines if b"visiting" in line][:1]
+        shop.write(f"bundles/{other}/{name}", data if "draft" in name else lines[0] + keep[0])
+    path = f"bundles/{other}/files/ranges.csv"
+    header, row = shop.read(path).splitlines(keepends=True)
+    rest = row.partition(b",")[2].partition(b",")[2]
+    shop.write(path, header + start.encode() + b",," + rest)
+    shop.sign("alice", "bob", bundle=other)
+    shop.commit("visitors")
+
+
+def test_one_range_in_two_bundles_holds_the_release_up(shop: Shop) -> None:
+    second_bundle(shop, "990105")
+
+    with pytest.raises(ReleaseNotClean) as refusal:
+        shop.promote("card-bin/visitors@1")
+
+    assert list(refusal.value.report.counts()) == ["card-bin/RNG003"]
+
+
+def test_ranges_apart_from_each_other_are_released(shop: Shop) -> None:
+    second_bundle(shop, "990900")
+
+    assert shop.promote("card-bin/visitors@1").release.serial == 2
 
 
 def test_a_partial_release_waits_for_the_others(shop: Shop) -> None:

@@ -8,6 +8,7 @@ from controller.authoring.promote import tag_release
 from controller.authoring.releases import NoRelease, current
 from controller.authoring.rollback import (
     AlreadyThere,
+    BelowFloor,
     CommitKey,
     NeedsStatement,
     RolledBack,
@@ -126,6 +127,15 @@ def test_a_release_whose_signatures_no_longer_count_is_no_target(shop: Shop) -> 
     shop.commit("root 2")
 
     with pytest.raises(ThresholdNotMet):
+        back_to(shop, "1")
+
+
+def test_a_release_below_the_roots_floor_is_no_target(shop: Shop) -> None:
+    second_release(shop)
+    shop.rotate(Changes(floors={PRODUCTION: 2}))
+    shop.commit("root 2")
+
+    with pytest.raises(BelowFloor):
         back_to(shop, "1")
 
 

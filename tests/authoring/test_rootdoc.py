@@ -85,6 +85,12 @@ def test_a_threshold_can_change() -> None:
     assert parse_root(following(thresholds={"root": 3})).root.threshold == 3
 
 
+def test_floors_rise_for_environments_and_bundles() -> None:
+    root = parse_root(following(floors={"production": 30, "card-bin/binlist": 17}))
+
+    assert (root.serial_floor("production"), root.bundle_floor("card-bin/binlist")) == (30, 17)
+
+
 def test_an_unknown_key_cannot_be_revoked() -> None:
     with pytest.raises(BadProposal):
         following(revoke={KeyId("SHA256:nobody"): "gone"})
