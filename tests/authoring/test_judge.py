@@ -1,0 +1,194 @@
+"""A whole repository judged at once: what a squash loses, what a hint is worth, who may wait."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.git import GitRepository
+from controller.artifacts import layout, merkle, walk
+from controller.artifacts.layout import BundleId
+from controller.artifacts.release import LiveBundle
+from controller.authoring.judge import Judgement, judge
+from controller.authoring.staged import Subject, commit_named
+from controller.authoring.trusted import Pin
+from controller.kernel.findings import Severity
+from controller.kernel.objects import Oid
+from tests.support import world
+from tests.support.world import CARDS, NEW_RANGE, OTHER_RANGE, RANGES, Shop, with_lines
+
+
+@pytest.fixture(scope="module")
+def first_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the home of the shop that all others are copies of."""
+    return world.start(tmp_path_factory.mktemp("judged"))
+
+
+@pytest.fixture
+def shop(first_day: Path, tmp_path: Path) -> Shop:
+    """Return a shop without a database."""
+    return Shop.copy(first_day, tmp_path)
+
+
+def _judge(shop: Shop, ref: str = "main") -> Judgement:
+    pin = Pin(shop.pin.envelope, shop.pin.sha256)
+    return judge(commit_named(shop.folder, ref), shop.rails, pin, shop.clock.now())
+
+
+def _rules(found: Judgement) -> dict[str, Severity]:
+    return {one.rule: one.severity for one in found.report.findings}
+
+
+def _squashed(shop: Shop, onto: Oid, tip: Oid) -> None:
+    """Make one commit of everything since `onto`, as a forge's squash merge does."""
+    shop.force(onto)
+    content = shop.repository.raw_commit(tip).decode()
+    tree = shop.repository.tree_of(tip).hex()
+    author = next(line for line in content.splitlines() if line.startswith("author "))
+    committer = author.replace("author", "committer")
+    raw = f"tree {tree}\nparent {onto.hex()}\n{author}\n{committer}\n\nSquashed\n"
+    shop.force(shop.repository.write_commit(raw.encode()))
+
+
+def test_a_version_whose_files_only_a_squashed_commit_held_blocks(shop: Shop) -> None:
+    base = shop.tip
+    shop.edit(add=[NEW_RANGE])
+    shop.sign(shop.next_version())
+    tip = shop.edit(add=[OTHER_RANGE])
+    assert _rules(_judge(shop)) == {}
+
+    _squashed(shop, base, tip)
+
+    # The signed tree is still in this repository, but no clone of the branch will ever get it.
+    assert shop.repository.has(shop.bundle(CARDS, 2).git_tree)
+    assert _rules(_judge(shop)) == {"trust/pinned.files_not_found": Severity.ERROR}
+
+
+def test_a_squash_that_keeps_the_signed_files_is_clean(shop: Shop) -> None:
+    base = shop.tip
+    shop.edit(add=[NEW_RANGE])
+    shop.sign(shop.next_version())
+
+    _squashed(shop, base, shop.tip)
+
+    assert _rules(_judge(shop)) == {}
+
+
+def test_a_hint_that_leads_elsewhere_does_not_matter(shop: Shop) -> None:
+    shop.edit(add=[NEW_RANGE])
+    version = shop.next_version()
+    shop.sign(replace(version, git_tree=shop.bundle(CARDS, 1).git_tree))
+
+    assert _rules(_judge(shop)) == {}
+
+
+def test_counts_that_were_never_true_block(shop: Shop) -> None:
+    version = shop.next_version()
+    wrong = {name: replace(one, rows=one.rows + 1) for name, one in version.tables.items()}
+    shop.sign(replace(version, tables=wrong))
+
+    assert _rules(_judge(shop)) == {"trust/admit.counts_differ": Severity.ERROR}
+
+
+def test_an_older_version_that_nobody_released_only_informs(shop: Shop) -> None:
+    shop.edit(add=[NEW_RANGE])
+    shop.sign(shop.next_version(), by=["alice"])
+    shop.edit(add=[OTHER_RANGE])
+    live = shop.sign(shop.next_version())
+    shop.release(shop.next_release(live))
+
+    assert _rules(_judge(shop)) == {"trust/threshold_not_met": Severity.INFO}
+
+
+def test_rows_of_two_released_bundles_are_compared(shop: Shop) -> None:
+    folder = "bundles/card-bin/other"
+    participants = shop.read("bundles/card-bin/house-cards/files/participants.csv")
+    shop.commit(
+        {
+            f"{folder}/draft.json": b'{\n  "effective_from": null,\n  "effective_to": null,\n'
+            b'  "environments": [\n    "production"\n  ],\n  "name": "other",\n'
+            b'  "rail": "card-bin"\n}\n',
+            f"{folder}/files/participants.csv": participants,
+            f"{folder}/files/ranges.csv": shop.read(RANGES),
+        }
+    )
+    other = BundleId("card-bin", "other")
+    first = layout.files_path(other)
+    entry = walk.find(shop.repository, shop.tree, first)
+    assert entry is not None
+    summary = merkle.files_root(shop.repository, entry.oid, first, merkle.NoMemory())
+    version = replace(
+        shop.bundle(CARDS, 1),
+        bundle=other,
+        files_root=summary.root,
+        git_tree=entry.oid,
+        tables=summary.tables,
+    )
+    live = shop.sign(version)
+    assert _rules(_judge(shop)) == {}
+
+    shop.release(
+        shop.next_release(bundles=tuple(sorted((*shop.released[-1].bundles, live), key=_path)))
+    )
+
+    assert Severity.ERROR in _rules(_judge(shop)).values()
+
+
+def _path(live: LiveBundle) -> str:
+    return live.path
+
+
+def test_a_release_past_its_date_blocks(shop: Shop) -> None:
+    expires = shop.clock.now() + timedelta(days=1)
+    shop.release(shop.next_release(expires=expires))
+    assert _rules(_judge(shop)) == {}
+
+    shop.clock.advance(timedelta(days=2))
+
+    assert _rules(_judge(shop)) == {"trust/release_expired": Severity.ERROR}
+
+
+def test_a_repository_without_a_root_waits_until_somebody_releases(shop: Shop) -> None:
+    root = layout.root_path(1)
+    shop.commit({root: None})
+    pin = None
+
+    found = judge(commit_named(shop.folder, "main"), shop.rails, pin, shop.clock.now())
+
+    assert _rules(found) == {"trust/authoring.no_root": Severity.ERROR}
+    assert found.trusted is None
+    names = ("release.json", "release.dsse.json")
+    shop.commit({f"environments/production/{name}": None for name in names})
+    found = judge(commit_named(shop.folder, "main"), shop.rails, pin, shop.clock.now())
+    assert _rules(found) == {"trust/authoring.no_root": Severity.WARNING}
+
+
+def test_everything_is_said_at_once(shop: Shop) -> None:
+    shop.sign(shop.next_version(), by=["alice"])
+    shop.commit(
+        {
+            RANGES: with_lines(shop.read(RANGES), add=[NEW_RANGE.replace("harbour-bank", "ghost")]),
+            "environments/production/release.json": b"{}\n",
+            "trust/note.txt": b"mine\n",
+        }
+    )
+
+    found = _judge(shop)
+
+    assert set(_rules(found)) == {
+        "common/REF001",
+        "trust/layout.stray",
+        "trust/signed.copy_differs",
+        "trust/threshold_not_met",
+    }
+    assert found.report.blocks
+
+
+def test_a_commit_can_be_judged_in_a_bare_repository(shop: Shop, tmp_path: Path) -> None:
+    shop.git("clone", "-q", "--bare", ".", str(tmp_path / "bare.git"))
+    bare = GitRepository.open(tmp_path / "bare.git")
+    subject: Subject = commit_named(bare.path, "main")
+    pin = Pin(shop.pin.envelope, shop.pin.sha256)
+
+    assert _rules(judge(subject, shop.rails, pin, shop.clock.now())) == {}
