@@ -16,6 +16,7 @@ from controller.cli.options import (
     SshKeygenOption,
 )
 from controller.cli.output import Output, emit, emit_findings, emit_json, finding_json, say
+from controller.kernel.findings import Severity
 
 if TYPE_CHECKING:
     from controller.authoring.promote import Released
@@ -70,11 +71,12 @@ def sign(  # noqa: PLR0913, PLR0917  one parameter per option
 
 
 def show_report(report: "Report", output: Output) -> None:
-    """Print the findings that stopped a command."""
+    """Print the findings that stopped a command: to a person those that block come first."""
     if output is Output.JSON:
         emit_json({"findings": [finding_json(one) for one in report.findings]})
     else:
-        emit_findings(report.findings, limit=FINDINGS_SHOWN)
+        heavy_first = sorted(report.findings, key=lambda one: one.severity is not Severity.ERROR)
+        emit_findings(heavy_first, limit=FINDINGS_SHOWN)
 
 
 def _sign_bundle(

@@ -7,6 +7,7 @@ import pytest
 from typer.main import get_command
 
 from controller.cli.main import app
+from tests.support import openssh
 from tests.support.authoring import CARDS, Shop, build_shop, copy_shop
 from tests.support.cli import Ran, countersign
 from tests.support.house import ROOT
@@ -287,3 +288,26 @@ def test_the_environment_of_git_does_not_leak_in(shop: Shop) -> None:
 
     assert ran.code == 0, ran.said
     assert shop.git("log", "-1", "--format=%s").startswith("Release 2")
+
+
+def test_an_agent_signs_with_the_key_that_is_named(shop: Shop, tmp_path: Path) -> None:
+    shop.add_range()
+    config = str(shop.keys / "countersign.toml")
+
+    with openssh.running_agent(tmp_path) as socket:
+        for name in ("alice", "carol"):
+            openssh.run("ssh-add", "-q", str(shop.keys / name), agent=socket)
+        settings = {"COUNTERSIGN_CONFIG": config, "SSH_AUTH_SOCK": str(socket)}
+        words = ("sign", str(CARDS), "--agent")
+        unnamed = countersign(*words, folder=shop.folder, **settings)
+        named = countersign(*words, "--key", "../keys/carol.pub", folder=shop.folder, **settings)
+
+    assert (unnamed.code, named.code) == (2, 0), named.said
+    assert "signed card-bin/house-cards@2 by carol" in named.out
+
+
+def test_without_an_agent_there_is_nobody_to_ask(shop: Shop) -> None:
+    ran = run(shop, "sign", str(CARDS), "--agent")
+
+    assert ran.code == 2
+    assert "there is no ssh-agent" in ran.said
