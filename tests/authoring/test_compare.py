@@ -58,15 +58,15 @@ def test_a_version_that_holds_the_same_files_makes_no_difference(shop: Shop) -> 
     assert compare(_released(shop, "main~2"), _released(shop, "main")).is_same
 
 
-def test_a_window_is_a_difference_of_every_row(shop: Shop) -> None:
+def test_a_window_is_a_difference_of_every_row_it_cuts(shop: Shop) -> None:
     later = shop.sign(shop.next_version(window=Window(NEW_YEAR, None)))
     shop.release(shop.next_release(later))
 
     found = compare(_released(shop, "main~2"), _released(shop, "main"))
 
-    rows = len(shop.read(RANGES).decode().splitlines()) - 1
+    cut = [row for row in shop.read(RANGES).decode().splitlines()[1:] if "2027-01-01" not in row]
     assert _letters(found) == [("card-bin/house-cards", "M")]
-    assert found.plan.counts["ranges"].modified == rows
+    assert found.plan.counts["ranges"].modified == len(cut)
 
 
 def test_bundles_come_and_go(shop: Shop) -> None:
