@@ -1,7 +1,7 @@
 """Drafts: read one, and judge it as a controller would judge the version made of it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -214,8 +214,3 @@ def _finding(
     rule = rail.rule(rule_id)
     message = f"{rule.message}: {about}"
     return Finding(rule.id, rule.severity, path, message, line, column, rule.hint)
-
-
-def tables_of(summary: FilesSummary) -> Iterator[tuple[str, Counts]]:
-    """Yield tables and documents with their counts, in order."""
-    yield from sorted({**summary.tables, **summary.documents}.items())

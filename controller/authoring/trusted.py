@@ -15,7 +15,7 @@ from controller.kernel.errors import Untrusted
 from controller.trust import root as roots
 from controller.trust.core import reason_not_in_force
 from controller.trust.envelope import parse
-from controller.trust.keys import PublicKey, PublicLine, Scheme
+from controller.trust.keys import PublicKey, PublicLine
 from controller.trust.root import Root, TrustedRoot
 
 
@@ -99,14 +99,6 @@ def signing_key(
             f"key {signer.id} ({key.owner}) {reason}", hint="sign with a key that is in force"
         )
     return key
-
-
-def scheme_of(root: Root, signer: PublicLine) -> Scheme:
-    """Return how the root wants a key to sign."""
-    key = root.keys.get(signer.id)
-    if key is None:
-        raise KeyNotInRole(f"key {signer.id} is not in root {root.version}")
-    return key.scheme
 
 
 def latest_version(view: View) -> int:

@@ -1,10 +1,13 @@
 """Promote: the next release, signed, and committed with nothing else."""
 
+from dataclasses import replace
+
 import pytest
 
 from controller.adapters.shipped import shipped
 from controller.artifacts import release as releases
 from controller.artifacts.layout import BundleId
+from controller.artifacts.release import LiveBundle
 from controller.authoring.compose import NotLive, parse_wanted
 from controller.authoring.promote import (
     FilesNotCommitted,
@@ -14,6 +17,7 @@ from controller.authoring.promote import (
     ReleaseOutdated,
     Request,
     add_signature,
+    check_release,
     propose,
     sign_release,
     tag_release,
@@ -21,11 +25,11 @@ from controller.authoring.promote import (
 from controller.authoring.releases import current, highest
 from controller.authoring.together import ReleaseNotClean
 from controller.authoring.trusted import KeyNotInRole
-from controller.authoring.versions import NoVersion
+from controller.authoring.versions import NoVersion, StatementDiffers, verified_version
 from controller.kernel.canonical import sha256
 from controller.kernel.errors import Refused
 from controller.kernel.instants import Window
-from controller.reconcile.admit import BundleMissing, NotForEnvironment
+from controller.reconcile.admit import BundleMissing, NotForEnvironment, WindowsOverlap
 from controller.trust.core import ThresholdNotMet
 from tests.support.authoring import CARDS, GIT, LATER, NOW, PRODUCTION, Shop
 
@@ -354,3 +358,32 @@ def test_the_highest_release_is_found_behind_a_revert(shop: Shop) -> None:
 
 def test_another_bundle_can_be_named() -> None:
     assert parse_wanted("caip/chains@3").bundle == BundleId("caip", "chains")
+
+
+def test_a_version_that_was_signed_again_is_not_the_one_the_release_lists(shop: Shop) -> None:
+    release = releases.parse(shop.read(RELEASE))
+    other = replace(release.bundles[0], payload_sha256=sha256(b"other"))
+    forged = replace(release, bundles=(other, *release.bundles[1:]))
+
+    assert len(check_release(shop.workspace, release, shop.root, NOW)) == 4
+    with pytest.raises(StatementDiffers):
+        check_release(shop.workspace, forged, shop.root, NOW)
+
+
+def test_two_versions_at_one_time_are_refused(shop: Shop) -> None:
+    shop.second_version()
+    shop.promote(f"{CARDS}@2")
+    release = releases.parse(shop.read(RELEASE))
+    first = verified_version(shop.workspace.committed(), CARDS, 1, shop.root, NOW)
+    both = replace(release, bundles=(LiveBundle(CARDS, 1, first.digest), *release.bundles))
+
+    with pytest.raises(WindowsOverlap):
+        check_release(shop.workspace, both, shop.root, NOW)
+
+
+def test_a_release_that_changed_under_the_signers_hands_is_not_signed(shop: Shop) -> None:
+    signed = shop.read(RELEASE)
+    shop.write(RELEASE, signed.replace(b"production", b"productiom"))
+
+    with pytest.raises(Refused):
+        add_signature(shop.workspace, shop.root, PRODUCTION, shop.signer("carol"), now=NOW)
