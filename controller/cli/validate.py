@@ -1,14 +1,14 @@
 """`countersign validate`: everything a controller would say about a repository, before it does."""
 
+import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, assert_never
 
 import typer
 
-from controller.cli.options import ConfigOption, OutputOption, TimeoutOption, deadline
+from controller.cli.options import ConfigOption, TimeoutOption, deadline
 from controller.cli.output import (
-    Output,
     emit,
     emit_findings,
     emit_json,
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 
 TEXT_FINDINGS = 50
+
+
+class Form(StrEnum):
+    """How findings are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
 
 
 class FailOn(StrEnum):
@@ -50,7 +59,9 @@ def validate(  # noqa: PLR0913, PLR0917  one parameter per option
         typer.Option("--limit", min=1, help="Show so many findings; default 50 as text, else all."),
     ] = None,
     config: ConfigOption = None,
-    output: OutputOption = Output.TEXT,
+    output: Annotated[
+        Form, typer.Option("-o", "--output", help="How to print the findings.")
+    ] = Form.TEXT,
     timeout: TimeoutOption = None,
 ) -> None:
     """Judge drafts, signatures, releases and rails of a repository; no database is needed.
@@ -74,17 +85,31 @@ def validate(  # noqa: PLR0913, PLR0917  one parameter per option
             environment=environment,
             note=note,
         )
-    if output is Output.JSON:
-        emit_json(_as_json(subject.name, found, limit))
-    else:
-        heaviest_first = sorted(
-            found.report.findings, key=lambda one: list(Severity).index(one.severity)
-        )
-        emit_findings(heaviest_first, limit=limit or TEXT_FINDINGS)
-        _summarise(found)
+    _print(subject.name, found, output, limit)
     failing = ("error",) if fail_on is FailOn.ERROR else ("error", "warning")
     if any(one.severity.value in failing for one in found.report.findings):
         raise typer.Exit(1)
+
+
+def _print(name: str, found: "Judgement", form: Form, limit: int | None) -> None:
+    from controller.cli import annotations
+
+    findings = found.report.findings
+    match form:
+        case Form.JSON:
+            emit_json(_as_json(name, found, limit))
+        case Form.GITHUB:
+            for line in annotations.github(findings[:limit]):
+                emit(line)
+        case Form.SARIF:
+            emit(json.dumps(annotations.sarif(findings[:limit]), indent=2, ensure_ascii=False))
+        case Form.TEXT:
+            order = list(Severity)
+            heaviest_first = sorted(findings, key=lambda one: order.index(one.severity))
+            emit_findings(heaviest_first, limit=limit or TEXT_FINDINGS)
+            _summarise(found)
+        case _:
+            assert_never(form)
 
 
 def pin_of(config: Path | None) -> "Pin | None":

@@ -1,5 +1,6 @@
 """`countersign validate`: what blocks, what only waits, and what is clean."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,16 @@ def test_a_folder_outside_of_git_is_judged_by_itself(
         (paper_desk.folder / name).rename(copy / name)
 
     assert run("validate", copy, "--config", paper_desk.config).exit_code == 0
+
+
+def test_findings_are_printed_in_the_form_that_is_asked_for(paper_desk: Desk) -> None:
+    _edit(paper_desk, add=["990600,,16,true,house,Lagoon Debit,debit,false,NL,EUR,nobody,,"])
+    folder = str(paper_desk.folder)
+
+    text = paper_desk.run("validate", folder).out
+    annotated = paper_desk.run("validate", folder, "-o", "github").out
+    scanned = json.loads(paper_desk.run("validate", folder, "-o", "sarif").out)
+
+    assert "error common/REF001" in text
+    assert annotated.startswith(f"::error file={RANGES},line=")
+    assert scanned["runs"][0]["results"][0]["ruleId"] == "common/REF001"
