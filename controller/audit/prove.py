@@ -4,7 +4,8 @@ From git alone: every commit of the branch, the oldest first, is signed by a key
 force lists for this controller, continues the commit before it, and names a release that stands in
 the source commit. The first link that does not hold is named; nothing behind it is looked at.
 
-Git alone cannot know about commits that were cut off the end: the journal does.
+Git alone cannot know about commits that were cut off the end: the journal does, and so does a
+checkpoint that somebody else keeps (`checkpoint`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from controller.kernel.objects import Objects, Oid
 from controller.stores.control.statements import one
 from controller.trust.commit import ParsedCommit, parse_commit, verify_commit
 from controller.trust.keys import KeyId, PublicKey
+from controller.trust.transparency import leaf_hash
 
 RELEASE_BYTES_MAX = 4 << 20
 
@@ -49,11 +51,15 @@ class AuditRoot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProvenLink:
-    """A commit of the trail that holds: its record's number and digest, and whose key signed."""
+    """A commit of the trail that holds: its record's number and digests, and whose key signed.
+
+    `leaf` is the record's hash in the tree that checkpoints are about.
+    """
 
     seq: int
     commit: Oid
     sha256: Digest
+    leaf: bytes
     signer: KeyId
 
 
@@ -132,7 +138,7 @@ def _prove(
     _check_place(here, record, last)
     _check_form(here, record, parsed)
     _check_source(here, record, facts.source)
-    return record, ProvenLink(seq, commit, sha256(data), signer)
+    return record, ProvenLink(seq, commit, sha256(data), leaf_hash(data), signer)
 
 
 def _check_place(here: "_Here", record: AuditRecord, last: ProvenLink | None) -> None:

@@ -93,10 +93,52 @@ class LinkRelease(BrokenTrail):
 
 
 class TrailTruncated(BrokenTrail):
-    """The database knows of a published record that the branch does not hold."""
+    """The database or a checkpoint knows of a published record that the branch does not hold."""
 
     code = "audit.truncated"
     reason = "the branch ends before a record that was published"
+
+
+class TrailRewritten(BrokenTrail):
+    """The branch is whole, and is not the one that a checkpoint was made of."""
+
+    code = "audit.rewritten"
+    reason = "the records are not those of a checkpoint"
+
+
+class BrokenCheckpoint(Untrusted):
+    """A checkpoint says nothing about the trail, whatever the trail is."""
+
+    code = "audit.checkpoint_broken"
+    reason: ClassVar[str] = "it does not hold"
+    advice: ClassVar[str] = "ask whoever keeps the checkpoint for another copy"
+
+    def __init__(self, name: str, *, detail: str) -> None:
+        super().__init__(f"checkpoint {name}: {self.reason}: {detail}", hint=self.advice)
+        self.name, self.detail = name, detail
+
+
+class CheckpointMalformed(BrokenCheckpoint):
+    """It is not a note, or the note is not a checkpoint."""
+
+    code = "audit.checkpoint_malformed"
+    reason = "not a checkpoint"
+
+
+class CheckpointForeign(BrokenCheckpoint):
+    """It is about another repository or another controller."""
+
+    code = "audit.checkpoint_foreign"
+    reason = "it is about another trail"
+    advice = "a trail's checkpoints say countersign/<repository>/<controller>"
+
+
+class CheckpointSignature(BrokenCheckpoint):
+    """No audit key of the root in force signed it."""
+
+    code = "audit.checkpoint_signature"
+    reason = "not signed by an audit key of the root in force"
+    advice = "keep rotated audit keys in the root; see docs/runbooks/audit-broken.md"
 
 
 class RowMissing(Corrupt):
