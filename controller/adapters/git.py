@@ -29,6 +29,9 @@ MANY = 64
 
 READ_MANY_SECONDS = 1800.0
 
+_CACHED_OBJECT_BYTES_MAX = 128 * 1024
+_CACHE_BYTES_MAX = 32 * 1024 * 1024
+
 _AHEAD = 1000  # 41 bytes each: less than the 64 KiB that a pipe holds
 
 _KINDS = {
@@ -43,6 +46,10 @@ _NAME = re.compile(r"[^<>\x00-\x1f\x7f]{1,200}")
 pygit2.settings.enable_fsync_gitdir(True)
 pygit2.settings.enable_strict_hash_verification(False)
 pygit2.settings.owner_validation = False
+# One pass asks several times for the same few trees and files, their headers and their contents.
+pygit2.settings.cache_object_limit(ObjectType.TREE, _CACHED_OBJECT_BYTES_MAX)
+pygit2.settings.cache_object_limit(ObjectType.BLOB, _CACHED_OBJECT_BYTES_MAX)
+pygit2.settings.cache_max_size(_CACHE_BYTES_MAX)
 
 
 class NoRepository(Refused):

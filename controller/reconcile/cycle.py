@@ -11,6 +11,7 @@ A controller that has applied nothing starts at its pinned baseline and goes on 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from controller.adapters import collector
 from controller.adapters.postgres import transaction
 from controller.artifacts import layout, walk
 from controller.audit.publish import Published, publish
@@ -50,10 +51,11 @@ def run_pass(world: World) -> Outcome:
     target = next_target(world, before)
     if before is not None and is_settled(world, before, target):
         return Outcome(target, None, None, _publish(world))
-    decision = decide(world, before, target, now)
-    if decision.held:
-        raise GuardTripped(decision.trips, plan=decision.plan.digest)
-    revision = apply(world, decision)
+    with collector.resting():
+        decision = decide(world, before, target, now)
+        if decision.held:
+            raise GuardTripped(decision.trips, plan=decision.plan.digest)
+        revision = apply(world, decision)
     return Outcome(target, revision, decision, _publish(world))
 
 
