@@ -195,6 +195,8 @@ class EmbeddedPostgres:
             "shared_buffers": f"{max(128, min(1024, memory // 8))}MB",
             "maintenance_work_mem": f"{max(64, min(512, memory // 16))}MB",
             "max_wal_size": "4GB",
+            # Whole pages, written after each checkpoint, are most of a small change's log.
+            "wal_compression": "on",
             "timezone": "UTC",
             "log_timezone": "UTC",
             "logging_collector": "off",
