@@ -11,6 +11,7 @@ from controller.reconcile.cycle import converge, is_settled, next_target, run_pa
 from controller.reconcile.world import NoBaseline
 from controller.stores.control.model import RevisionKind
 from controller.stores.directory import resolve
+from controller.stores.directory import store as directory
 from controller.trust.history import HistoryRewritten, RollbackRefused, SerialSkipped
 from tests.support.world import CARDS, NEW_RANGE, OLD_RANGE, OTHER_RANGE, Shop
 
@@ -184,6 +185,33 @@ def test_a_line_of_two_adjoining_versions_is_stored_once(shop: Shop) -> None:
     assert outcome.revision is not None
     assert outcome.revision.counts["ranges"]["rows_put"] == 2
     assert len(shop.ranges()) == before + 1
+
+
+# Everything down, and up again
+
+
+def test_an_empty_release_that_people_acknowledged_takes_everything_down(shop: Shop) -> None:
+    shop.release(shop.next_release(bundles=()))
+    shop.ack(shop.decide().plan.digest)
+
+    shop.reconcile()
+
+    assert shop.serial == 2
+    kept = directory.kept(shop.world().connection)
+    assert {(one.rows, one.digest) for one in kept.values()} == {(0, 0)}
+    assert shop.reconcile()[0].revision is None
+
+
+def test_what_was_taken_down_comes_back_by_a_revert(shop: Shop) -> None:
+    before = directory.kept(shop.world().connection)
+    shop.release(shop.next_release(bundles=()))
+    shop.ack(shop.decide().plan.digest)
+    shop.reconcile()
+    shop.revert_release(shop.released[0])
+
+    shop.reconcile()
+
+    assert directory.kept(shop.world().connection) == before
 
 
 # Several revisions, and the audit trail behind them

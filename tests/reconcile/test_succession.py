@@ -1,5 +1,6 @@
 """Which release may follow: forward by one, back only with authority, and never by force."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -459,7 +460,9 @@ def test_a_revert_of_the_revert_is_a_rollback_too(shop: Shop) -> None:
 # A rollback statement instead of a signed commit
 
 
-def allow(shop: Shop, to: ReleaseStatement, *, by: str = "rollback", **changes: Any) -> None:
+def allow(
+    shop: Shop, to: ReleaseStatement, *, by: Sequence[str] = ("rollback",), **changes: Any
+) -> None:
     """Commit an unsigned revert together with a signed rollback statement."""
     now = shop.clock.now()
     made = RollbackStatement(
@@ -468,7 +471,7 @@ def allow(shop: Shop, to: ReleaseStatement, *, by: str = "rollback", **changes: 
     payload = replace(made, **changes).payload()
     path = layout.rollback_path(ENVIRONMENT)
     shop.revert_release(to, by=None)
-    shop.commit({path: shop.sealed(payload, [by])})
+    shop.commit({path: shop.sealed(payload, by)})
 
 
 def _of(to: ReleaseStatement) -> tuple[int, Digest]:
@@ -486,7 +489,7 @@ def test_a_rollback_statement_lets_an_unsigned_revert_pass(shop: Shop) -> None:
 
 def test_a_rollback_statement_of_an_owner_is_none(shop: Shop) -> None:
     two_releases(shop)
-    allow(shop, shop.released[0], by="alice")
+    allow(shop, shop.released[0], by=["alice"])
 
     with pytest.raises(RollbackRefused) as refusal:
         shop.reconcile()
@@ -643,4 +646,89 @@ def test_a_branch_that_was_deleted_is_not_an_empty_one(shop: Shop) -> None:
         shop.reconcile()
 
     assert refusal.value.branch == "main"
+    assert shop.serial == 1
+
+
+# Who may sign a revert
+
+
+def merged_revert(shop: Shop, *, signed: bool) -> None:
+    """Revert the newest release on a side branch, signed, and merge it as a forge does."""
+    sign = "true" if signed else "false"
+    shop.sync()
+    shop.git("switch", "--quiet", "--create", "undo")
+    shop.git("revert", "--no-edit", "HEAD")
+    shop.git("switch", "--quiet", "main")
+    merge = ("merge", "--quiet", "--no-ff", "--no-edit", "undo")
+    shop.git("-c", f"commit.gpgsign={sign}", *merge)
+
+
+def test_a_revert_that_was_merged_by_nobody_of_ours_is_refused(shop: Shop) -> None:
+    two_releases(shop)
+    merged_revert(shop, signed=False)
+
+    with pytest.raises(RollbackRefused) as refusal:
+        shop.reconcile()
+
+    assert refusal.value.reason is RollbackReason.UNSIGNED
+    assert shop.serial == 2
+
+
+def test_a_revert_whose_merge_a_rollback_key_signed_is_applied(shop: Shop) -> None:
+    two_releases(shop)
+    merged_revert(shop, signed=True)
+
+    shop.reconcile()
+
+    assert shop.serial == 1
+
+
+def test_where_the_root_names_no_rollback_role_nobody_goes_back(shop: Shop) -> None:
+    def change(document: dict[str, Any]) -> None:
+        del document["roles"]["rollback"]
+
+    two_releases(shop)
+    path, envelope = shop.next_root(change)
+    shop.commit({path: envelope})
+    shop.revert_release(shop.released[0])
+
+    with pytest.raises(RollbackRefused) as refusal:
+        shop.reconcile()
+
+    assert refusal.value.reason is RollbackReason.UNSIGNED
+    assert shop.serial == 2
+
+
+def needs_two(shop: Shop) -> None:
+    """Commit a root by which two rollback keys have to agree."""
+    spare = shop.new_person("spare").public
+
+    def change(document: dict[str, Any]) -> None:
+        document["keys"][spare.id] = {"owner": "spare", "public": spare.line, "scheme": "ed25519"}
+        role = document["roles"]["rollback"][ENVIRONMENT]
+        role["keys"].append(spare.id)
+        role["threshold"] = 2
+
+    path, envelope = shop.next_root(change)
+    shop.commit({path: envelope})
+
+
+def test_where_two_have_to_agree_a_signed_commit_is_one_voice(shop: Shop) -> None:
+    two_releases(shop)
+    needs_two(shop)
+    shop.revert_release(shop.released[0])
+
+    with pytest.raises(RollbackRefused):
+        shop.reconcile()
+
+    assert shop.serial == 2
+
+
+def test_where_two_have_to_agree_a_statement_carries_both_voices(shop: Shop) -> None:
+    two_releases(shop)
+    needs_two(shop)
+    allow(shop, shop.released[0], by=("rollback", "spare"))
+
+    shop.reconcile()
+
     assert shop.serial == 1
