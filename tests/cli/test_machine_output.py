@@ -28,6 +28,7 @@ COMMANDS = {
     "resolve": ["resolve", "iin", "990600"],
     "trace": ["trace", "iin", "990600"],
     "audit verify": ["audit", "verify"],
+    "audit checkpoint": ["audit", "checkpoint"],
     "audit show": ["audit", "show"],
     "validate": ["validate"],
     "diff": ["diff", "production", "main~3"],

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from controller.kernel.canonical import Digest
+from controller.trust import note
+from controller.trust.checkpoint import Checkpoint
 from controller.trust.core import Role
 from controller.trust.envelope import IN_TOTO, pae, parse
 from controller.trust.keys import PublicKey, Scheme, parse_public_line
 from controller.trust.root import extend, pin
 from controller.trust.sign import SeedSigner, sign_commit, sign_envelope
+from controller.trust.transparency import leaf_hash, tree_root
 from controller.trust.verify import verify
 from tests.support.trust import NOW
 
@@ -50,3 +53,24 @@ def test_a_chain_of_roots_stays_trusted() -> None:
 
     assert trusted.root.version == 2
     assert trusted.root.digest == VECTORS["second_digest"]
+
+
+def test_a_checkpoint_stays_the_same() -> None:
+    origin = "countersign/0d6b6e2e-4f0a-4c1c-9b6e-6a6f0d0c7a11/one"
+    root = tree_root([leaf_hash(b"record %d" % number) for number in range(7)])
+    signature = (
+        "+B2AFIuZUSnMSEbc3AU1If9WJNBOVBMJzLwI4iwew8DPa80JDObYFskPxq5/LJLU3mnDLcofL9LWbQ6mP3mPY1EC"
+        "hgA="
+    )
+    frozen = f"""\
+{origin}
+7
+ZlCXn2yHiq2F84Dsicnip68Q0qZKqWqJGKp/UHsg+Y4=
+
+— {origin} {signature}
+"""
+    log = SeedSigner.of(b"log".ljust(32, b"."))
+
+    assert note.sign(Checkpoint(origin, 7, root).text(), origin, log) == frozen.encode()
+    verified = note.verify(frozen.encode(), [note.VerifierKey(origin, log.public)])
+    assert Checkpoint.parse(verified.text) == Checkpoint(origin, 7, root)
