@@ -86,23 +86,25 @@ class _Judge:
 
     def run(self, environment: str | None, note: Callable[[int, int | None], None]) -> Judgement:
         self._layout()
-        trusted = self._root()
+        trusted = self._try(layout.ROOT_DIR, self._root)
         rails = self._try("policies", self._rails)
         view = self.subject.view
         bundles = self._try("bundles", lambda: bundles_of(view)) or []
-        environments = self._environments(environment)
+        environments = self._try("environments", partial(self._environments, environment)) or []
         released = self._released(environments)
         total = len(bundles) + len(environments)
         for done, bundle in enumerate(bundles):
             note(done, total)
             if rails is not None:
-                self._draft(bundle, rails)
+                self._try(layout.bundle_dir(bundle), partial(self._draft, bundle, rails))
             if trusted is not None:
-                self._versions(bundle, trusted, released)
+                where = layout.versions_dir(bundle)
+                self._try(where, partial(self._versions, bundle, trusted, released))
         for done, name in enumerate(environments, start=len(bundles)):
             note(done, total)
             if trusted is not None and rails is not None:
-                self._release(name, trusted, rails)
+                where = layout.release_dir(name)
+                self._try(where, partial(self._release, name, trusted, rails))
         return Judgement(Report.of(self.found), self.checked, trusted)
 
     # What is raised becomes a finding
@@ -143,14 +145,16 @@ class _Judge:
     def _root(self) -> Trusted | None:
         view = self.subject.view
         try:
-            return trusted_root(view, self.pin, self.now)
+            trusted = trusted_root(view, self.pin, self.now)
         except NoRoot as error:
-            unsigned = not view.children("environments")
+            unsigned = view.find("environments") is None
             severity = Severity.WARNING if unsigned else Severity.ERROR
             self._say(error, layout.root_path(1), severity)
-        except ControllerError as error:
-            self._say(error, layout.ROOT_DIR)
-        return None
+            return None
+        # This host's pin is enough for itself; everybody else starts at the first root.
+        if view.find(layout.root_path(1)) is None:
+            self._say(NoRoot(), layout.root_path(1), Severity.WARNING)
+        return trusted
 
     def _rails(self) -> RailSet:
         rails = self.rails.at(self.subject.history, self.subject.view.tree)

@@ -137,7 +137,11 @@ def _bundle_changes(
                 for oid in dict.fromkeys(oids)
                 if oid is not None
             ]
-            change = shard_change(SourceFile(str(bundle), path), table, contents)
+            try:
+                change = shard_change(SourceFile(str(bundle), path), table, contents)
+            except ValueError as error:
+                # A draft may hold anything: bytes that are no text, a range that is no number.
+                raise UnreadableRows(path, f"a line is not a row of {table}") from error
             if change is not None:
                 yield change
 

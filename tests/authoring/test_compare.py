@@ -10,6 +10,7 @@ from controller.authoring.compare import Comparison, Side, compare, drafts, rele
 from controller.authoring.staged import NEXT, NoSuchCommit, commit_named, work_tree
 from controller.authoring.trusted import Pin
 from controller.kernel.instants import Window
+from controller.plan.changes import UnreadableRows
 from controller.trust.core import ThresholdNotMet
 from tests.support import world
 from tests.support.world import CARDS, NEW_RANGE, RANGES, Shop, with_lines
@@ -111,3 +112,14 @@ def test_a_work_tree_stands_on_its_newest_commit(shop: Shop) -> None:
 def test_a_name_that_leads_nowhere_is_refused(shop: Shop) -> None:
     with pytest.raises(NoSuchCommit):
         commit_named(shop.folder, "nowhere")
+
+
+@pytest.mark.parametrize("line", [b"99060\xff,,16,,,,,,,,,,\n", b"99060x,,16,,,,,,,,,,\n"])
+def test_a_draft_that_cannot_be_read_is_refused_by_its_path(shop: Shop, line: bytes) -> None:
+    before = _drafts(shop, "main")
+    shop.commit({RANGES: shop.read(RANGES) + line})
+
+    with pytest.raises(UnreadableRows) as refusal:
+        compare(before, _drafts(shop, "main"))
+
+    assert refusal.value.path == RANGES

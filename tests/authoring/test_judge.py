@@ -1,5 +1,7 @@
 """A whole repository judged at once: what a squash loses, what a hint is worth, who may wait."""
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +13,7 @@ from controller.artifacts import layout, merkle, walk
 from controller.artifacts.layout import BundleId
 from controller.artifacts.release import LiveBundle
 from controller.authoring.judge import Judgement, judge
-from controller.authoring.staged import Subject, commit_named
+from controller.authoring.staged import Subject, commit_named, work_tree
 from controller.authoring.trusted import Pin
 from controller.kernel.findings import Severity
 from controller.kernel.objects import Oid
@@ -192,3 +194,66 @@ def test_a_commit_can_be_judged_in_a_bare_repository(shop: Shop, tmp_path: Path)
     pin = Pin(shop.pin.envelope, shop.pin.sha256)
 
     assert _rules(judge(subject, shop.rails, pin, shop.clock.now())) == {}
+
+
+def _emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _garbled(path: Path) -> None:
+    path.write_bytes(bytes(range(256)))
+
+
+def _removed(path: Path) -> None:
+    path.unlink()
+
+
+def _linked(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "x").write_bytes(b"1")
+
+
+def _folder_linked(path: Path) -> None:
+    shutil.rmtree(path.parent)
+    path.parent.symlink_to("/etc")
+
+
+KINDS = (
+    "trust/root/1.root.json",
+    "bundles/card-bin/house-cards/draft.json",
+    "bundles/card-bin/house-cards/files/ranges.csv",
+    "bundles/card-bin/house-cards/versions/1/bundle.json",
+    "bundles/card-bin/house-cards/versions/1/bundle.dsse.json",
+    "bundles/swift-iso20022/correspondents/files/rules/routing.json",
+    "environments/production/release.json",
+    "environments/production/release.dsse.json",
+)
+
+
+@pytest.mark.parametrize(
+    "damage", [_emptied, _cut, _garbled, _removed, _linked, _folder, _folder_linked]
+)
+def test_whatever_is_broken_is_a_finding_and_never_a_crash(
+    shop: Shop, damage: Callable[[Path], None]
+) -> None:
+    pin = Pin(shop.pin.envelope, shop.pin.sha256)
+    for path in KINDS:
+        broken = shop.folder.parent / "broken"
+        shutil.copytree(shop.folder, broken, symlinks=True)
+        damage(broken / path)
+
+        found = judge(work_tree(broken), shop.rails, pin, shop.clock.now())
+
+        optional = damage is _removed and path.endswith("routing.json")
+        assert bool(found.report.findings) is not optional, path
+        shutil.rmtree(broken)
