@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.artifacts.layout import is_segment
 from controller.policy.patterns import compile_pattern
 from controller.policy.rail import SHARED
 from controller.policy.rules_page import rules_page
@@ -19,13 +20,18 @@ def _name(case: Case) -> str:
     return f"{case.path.parts[-4]}/{case.path.stem}"
 
 
+def _stem(rule: str) -> str:
+    """Return what a rule's cases are called: a name that a repository can hold, too."""
+    return rule.replace("/", "__").lower().removeprefix("_")
+
+
 @pytest.mark.parametrize("case", list(cases("fail")), ids=_name)
 def test_a_failing_case_is_found_by_its_rule_alone_at_its_line(case: Case) -> None:
     found = case.findings()
 
     assert {(one.rule, one.file, one.line) for one in found} == {case.expected}
     assert case.expected is not None
-    assert case.path.stem == case.expected[0].replace("/", "__")
+    assert case.path.stem == _stem(case.expected[0])
 
 
 @pytest.mark.parametrize("case", list(cases("pass")), ids=_name)
@@ -36,10 +42,17 @@ def test_a_passing_case_has_no_finding_at_all(case: Case) -> None:
 def test_every_rule_has_a_failing_case_and_its_passing_twin() -> None:
     ids = {rule.id for rail in shipped().values() for rule in rail.rules} - SPOKEN_BY_IMPORTS
     failing = {case.expected[0] for case in cases("fail") if case.expected}
-    passing = {case.path.stem.replace("__", "/", 1) for case in cases("pass")}
+    passing = {case.path.stem for case in cases("pass")}
 
     assert failing == ids
-    assert passing == ids
+    assert passing == {_stem(rule) for rule in ids}
+
+
+def test_every_file_of_a_rail_may_stand_in_a_repository_as_an_override() -> None:
+    paths = [path.relative_to(POLICIES) for path in POLICIES.rglob("*") if path.is_file()]
+    inside = [part for path in paths for part in path.parts[1:]]
+
+    assert [part for part in inside if not is_segment(part)] == []
 
 
 def test_rule_ids_are_unique_over_all_rails() -> None:
