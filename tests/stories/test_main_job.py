@@ -170,6 +170,41 @@ def test_a_branch_rewritten_to_the_very_same_files_is_refused(desk: Terminal) ->
     assert desk.reads("countersign status -o json")["applied"]["serial"] == 1
 
 
+def test_the_command_that_rolls_back_is_a_signed_revert(desk: Terminal) -> None:
+    desk.types("countersign reconcile --once")
+    desk.types(f"countersign promote --drop in-imps-neft/branches {TWO}")
+    desk.types("countersign reconcile --once")
+
+    desk.types("countersign rollback --to 1 --key ../keys/rollback")
+    desk.types("git verify-commit HEAD")
+    desk.types("countersign reconcile --once")
+
+    history = desk.reads("countersign history -o json")["revisions"]
+    assert [(one["kind"], one["serial"]) for one in history] == [
+        ("rollback", 1),
+        ("forward", 2),
+        ("baseline", 1),
+    ]
+    desk.types("countersign audit verify")
+
+
+def test_a_revert_that_nobody_signed_is_refused_until_somebody_signs_for_it(
+    desk: Terminal,
+) -> None:
+    desk.types("countersign reconcile --once")
+    desk.types(f"countersign promote --drop in-imps-neft/branches {TWO}")
+    desk.types("countersign reconcile --once")
+    desk.types("git -c commit.gpgsign=false revert --no-edit HEAD")
+
+    desk.types("countersign reconcile --once", ends=[3])
+    refused = desk.complained
+    desk.types("git reset --quiet --hard HEAD~1 && git revert --no-edit HEAD")
+    desk.types("countersign reconcile --once")
+
+    assert "no rollback key signed it" in refused
+    assert desk.reads("countersign status -o json")["applied"]["serial"] == 1
+
+
 @pytest.mark.slow
 def test_the_demo_tells_the_story_to_its_end(shell: Terminal) -> None:
     story = shell.types("time -p countersign demo")
