@@ -100,10 +100,11 @@ def _remember(world: World, decision: Decision) -> None:
     connection = world.connection
     for record in _roots(world, decision):
         control.record_root(connection, record)
+    reset = _reset(decision.succession.judgement, decision.before)
+    chain = reset[1] if reset is not None else ""
     for serial, (digest, commit) in sorted(decision.succession.seen.items()):
-        control.record_release(
-            connection, world.environment, SeenRelease(serial, digest, commit, decision.now)
-        )
+        seen = SeenRelease(serial, digest, commit, decision.now, chain=chain)
+        control.record_release(connection, world.environment, seen)
     versions = {
         (str(one.statement.bundle), one.statement.version): one.payload_sha256
         for one in decision.admitted.bundles

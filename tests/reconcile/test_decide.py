@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from controller.artifacts import layout
+from controller.artifacts.release import ReleaseStatement
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import Digest, sha256
 from controller.kernel.instants import format_instant
 from controller.reconcile.decide import decide
 from controller.reconcile.world import NoBaseline, Pin
 from controller.stores.control.model import RevisionKind
-from controller.stores.control.refusals import ReleaseReused
 from controller.trust.core import Expired, ThresholdNotMet
 from controller.trust.envelope import MalformedEnvelope
-from controller.trust.history import SerialSkipped
+from controller.trust.history import Equivocation, SerialSkipped
 from controller.trust.root import PinMismatch
 from tests.support.world import CARDS, NEW_RANGE, OTHER_RANGE, Shop
 
@@ -323,15 +323,66 @@ def test_a_release_that_the_roots_reset_does_not_name_is_refused(shop: Shop) -> 
     assert shop.serial == 1
 
 
-def test_a_reset_lets_no_serial_mean_two_releases(shop: Shop) -> None:
-    shop.publish(add=[NEW_RANGE])
-    shop.reconcile()
-    first = shop.released[0]
-    rotate(shop, reset_to(1, sha256(first.payload())))
-    shop.released.append(first)
-    shop.publish(add=[OTHER_RANGE])
+def stolen(shop: Shop) -> ReleaseStatement:
+    """Apply two releases that nobody wanted; return the last good one, which comes next again."""
+    for line in (NEW_RANGE, OTHER_RANGE):
+        shop.publish(add=[line])
+        shop.reconcile()
+    good = shop.released[0]
+    shop.released.append(good)
+    return good
 
-    with pytest.raises(ReleaseReused):
+
+def test_after_a_theft_the_root_lets_serials_start_again_from_the_last_good_release(
+    shop: Shop,
+) -> None:
+    good = stolen(shop)
+    rotate(shop, reset_to(1, sha256(good.payload())))
+    shop.publish(drop=[NEW_RANGE])
+
+    shop.reconcile()
+
+    applied = shop.applied()
+    assert applied is not None
+    assert (applied.serial_current, applied.serial_high, applied.reset_serial) == (2, 2, 1)
+    assert (shop.revision, "990600" in shop.ranges()) == (4, False)
+
+
+def test_without_a_reset_a_used_serial_stays_used(shop: Shop) -> None:
+    stolen(shop)
+    shop.publish(drop=[NEW_RANGE])
+
+    with pytest.raises(Equivocation):
         shop.reconcile()
 
-    assert (shop.serial, shop.revision) == (2, 2)
+    assert shop.serial == 3
+
+
+def test_serials_that_started_again_go_on_and_back_as_ever(shop: Shop) -> None:
+    good = stolen(shop)
+    rotate(shop, reset_to(1, sha256(good.payload())))
+    shop.publish(drop=[NEW_RANGE])
+    shop.reconcile()
+    second = shop.released[-1]
+    shop.publish(drop=[OTHER_RANGE])
+    shop.reconcile()
+    shop.revert_release(second)
+
+    shop.reconcile()
+
+    assert (shop.serial, shop.revision) == (2, 6)
+    assert "990601" in shop.ranges()
+
+
+def test_a_stolen_release_does_not_come_back_after_a_reset(shop: Shop) -> None:
+    good = stolen(shop)
+    bad = shop.released[1]
+    rotate(shop, reset_to(1, sha256(good.payload())))
+    shop.publish(drop=[NEW_RANGE])
+    shop.reconcile()
+    shop.revert_release(bad)
+
+    with pytest.raises(Equivocation):
+        shop.reconcile()
+
+    assert shop.revision == 4

@@ -69,7 +69,8 @@ class SeenRelease:
     """A release that verified in the chain.
 
     `applied_revision` and `applied_at` are of the last time it was applied; `live_until` is when
-    another release replaced it that time, `None` while it is live or when it never was.
+    another release replaced it that time, `None` while it is live or when it never was. `chain` is
+    the digest of the release that a root let serials start again from, '' before the first time.
     """
 
     serial: int
@@ -79,6 +80,7 @@ class SeenRelease:
     applied_revision: int | None = None
     applied_at: datetime | None = None
     live_until: datetime | None = None
+    chain: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,9 +55,9 @@ SELECT environment, holder, epoch, expires_at
   FROM controller.lease WHERE environment = %(environment)s;
 
 -- name: record_release
-INSERT INTO controller.release AS known (environment, serial, sha256, commit, seen_at)
-VALUES (%(environment)s, %(serial)s, %(sha256)s, %(commit)s, %(seen_at)s)
-    ON CONFLICT (environment, serial) DO UPDATE SET sha256 = excluded.sha256
+INSERT INTO controller.release AS known (environment, chain, serial, sha256, commit, seen_at)
+VALUES (%(environment)s, %(chain)s, %(serial)s, %(sha256)s, %(commit)s, %(seen_at)s)
+    ON CONFLICT (environment, chain, serial) DO UPDATE SET sha256 = excluded.sha256
  WHERE known.sha256 <> excluded.sha256;
 
 -- name: mark_release_applied
@@ -65,16 +65,17 @@ UPDATE controller.release SET applied_revision = %(revision)s
  WHERE environment = %(environment)s AND serial = %(serial)s AND sha256 = %(sha256)s;
 
 -- name: read_releases
-SELECT known.serial, known.sha256, known.commit, known.seen_at, known.applied_revision,
-       put.applied_at,
+SELECT DISTINCT ON (known.serial)
+       known.chain, known.serial, known.sha256, known.commit, known.seen_at,
+       known.applied_revision, put.applied_at,
        (SELECT min(later.applied_at) FROM controller.revision AS later
          WHERE later.environment = known.environment AND later.revision > known.applied_revision
-           AND later.serial <> known.serial) AS live_until
+           AND later.release_sha256 <> known.sha256) AS live_until
   FROM controller.release AS known
   LEFT JOIN controller.revision AS put
     ON (put.environment, put.revision) = (known.environment, known.applied_revision)
  WHERE known.environment = %(environment)s
- ORDER BY known.serial;
+ ORDER BY known.serial, known.seen_order DESC;
 
 -- name: record_bundle_version
 INSERT INTO controller.bundle_version AS known (bundle, version, sha256)

@@ -60,9 +60,10 @@ def compare_and_set(
 
 
 def record_release(connection: Connection[Any], environment: str, release: SeenRelease) -> None:
-    """Remember a release that verified; its serial can never mean other bytes again."""
+    """Remember a release that verified; in its chain the serial never means other bytes again."""
     facts = {
         "environment": environment,
+        "chain": release.chain,
         "serial": release.serial,
         "sha256": release.sha256,
         "commit": release.commit,
@@ -72,7 +73,7 @@ def record_release(connection: Connection[Any], environment: str, release: SeenR
 
 
 def releases(connection: Connection[Any], environment: str) -> tuple[SeenRelease, ...]:
-    """Return every release seen, by serial."""
+    """Return the release that each serial means: of those seen, the newest chain's."""
     rows = every(connection, QUERIES["read_releases"], {"environment": environment})
     return tuple(SeenRelease(**row) for row in rows)
 

@@ -49,15 +49,19 @@ CREATE TABLE controller.lease (
     expires_at timestamptz NOT NULL
 );
 
--- Every release that verified in the chain, applied or not. A serial means one sequence of bytes.
+-- Every release that verified in the chain, applied or not. A serial means one sequence of bytes,
+-- until a root lets serials start again: then another chain begins, named by the release it
+-- starts from ('' is the first). The newest row of a serial counts.
 CREATE TABLE controller.release (
     environment text NOT NULL,
+    chain text NOT NULL,
     serial bigint NOT NULL CHECK (serial >= 1),
     sha256 controller.sha256 NOT NULL,
     commit controller.oid NOT NULL,
     seen_at timestamptz NOT NULL,
     applied_revision bigint,
-    PRIMARY KEY (environment, serial)
+    seen_order bigint GENERATED ALWAYS AS IDENTITY,
+    PRIMARY KEY (environment, chain, serial)
 );
 
 CREATE FUNCTION controller.guard_release() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -66,8 +70,9 @@ BEGIN
         RAISE EXCEPTION 'release % of % is %, not %',
             OLD.serial, OLD.environment, OLD.sha256, NEW.sha256 USING ERRCODE = 'CS003';
     END IF;
-    IF (NEW.environment, NEW.serial, NEW.commit, NEW.seen_at)
-        IS DISTINCT FROM (OLD.environment, OLD.serial, OLD.commit, OLD.seen_at) THEN
+    IF (NEW.environment, NEW.chain, NEW.serial, NEW.commit, NEW.seen_at, NEW.seen_order)
+        IS DISTINCT FROM
+        (OLD.environment, OLD.chain, OLD.serial, OLD.commit, OLD.seen_at, OLD.seen_order) THEN
         RAISE EXCEPTION 'release % of % was seen once', OLD.serial, OLD.environment
             USING ERRCODE = 'CS001';
     END IF;
