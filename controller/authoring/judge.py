@@ -6,6 +6,7 @@ path it is about. Unfinished work is normal: what nobody has released yet may la
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,10 +20,12 @@ from controller.artifacts.merkle import Counts, DictMemory, files_root
 from controller.artifacts.pinned import FilesNotFound
 from controller.artifacts.wire import BadDocument
 from controller.authoring.draft import LintedFiles, NoDraft, bundles_of, lint_files, read_draft
-from controller.authoring.releases import release_in
+from controller.authoring.releases import Found, release_in
 from controller.authoring.staged import Subject
 from controller.authoring.trusted import NoRoot, Pin, Trusted, trusted_root
-from controller.kernel.errors import ControllerError, Unavailable
+from controller.authoring.view import View
+from controller.kernel.canonical import Digest
+from controller.kernel.errors import ControllerError, Refused, Unavailable, Untrusted
 from controller.kernel.findings import Finding, Report, Severity
 from controller.kernel.objects import Oid
 from controller.kernel.strictjson import MalformedJson
@@ -30,9 +33,10 @@ from controller.policy.lint import LintBundle, lint_dataset
 from controller.reconcile.acks import acknowledged
 from controller.reconcile.admit import Admitted, CountsDiffer, admit, read_bundle
 from controller.reconcile.rails import Rails, RailSet
-from controller.reconcile.succession import signed_release
+from controller.reconcile.succession import SignedRelease, candidate, signed_release
+from controller.trust import history
 from controller.trust.core import ThresholdNotMet
-from controller.trust.history import ReleaseExpired
+from controller.trust.history import Accepted, ReleaseExpired
 
 _T = TypeVar("_T")
 
@@ -284,16 +288,63 @@ class _Judge:
         except ControllerError as error:
             self._say(error, path)
         else:
+            self._try(path, lambda: self._check_chain(admitted.release))
             self._try(path, lambda: self._lint_live(admitted, rails))
 
+    def _check_chain(self, offered: SignedRelease) -> None:
+        """Raise when the release does not continue the releases before it in this history.
+
+        Whether a release may be gone back to is not asked here: that depends on what a controller
+        has applied, and on who signs the commit.
+        """
+        environment = offered.statement.environment
+        reset = offered.root.root.reset.get(environment)
+        based = (reset.serial, reset.sha256) if reset is not None else None
+        known = Accepted()
+        for found in self._releases_before(environment, offered.verified.digest):
+            one = candidate(
+                found.commit,
+                found.ref.sha256,
+                found.statement,
+                at_baseline=known.serial_high is None,
+            )
+            # What never followed was never accepted, so nothing has to follow it.
+            with suppress(Untrusted):
+                known = history.advance(known, one, reset=based)
+        last = candidate(
+            offered.commit,
+            offered.verified.digest,
+            offered.statement,
+            at_baseline=known.serial_high is None,
+        )
+        history.advance(known, last, reset=based)
+
+    def _releases_before(self, environment: str, offered: Digest) -> list[Found]:
+        """Return the different releases of the history before the offered one, oldest first."""
+        objects = self.subject.history
+        found: dict[Digest, Found] = {}
+        folder: walk.Entry | None = None
+        for commit in objects.first_parents(self.subject.commit):
+            view = View(objects, objects.tree_of(commit))
+            try:
+                before, folder = folder, view.find(layout.release_dir(environment))
+                one = None if folder == before else release_in(view, commit, environment)
+            except Refused:
+                continue
+            if one is not None and (found or one.ref.sha256 != offered):
+                # A release that came back stands where it stood first.
+                found.pop(one.ref.sha256, None)
+                found[one.ref.sha256] = one
+        return list(found.values())[::-1]
+
     def _admit(self, environment: str, trusted: Trusted, rails: RailSet) -> Admitted:
-        history, commit = self.subject.history, self.subject.commit
-        release = signed_release(history, commit, environment, trusted.held, self.now)
+        objects, commit = self.subject.history, self.subject.commit
+        release = signed_release(objects, commit, environment, trusted.held, self.now)
         expires = release.statement.expires
         if expires is not None and expires <= self.now:
             raise ReleaseExpired(release.statement.serial, expires)
-        acknowledged(history, release, self.now)
-        return admit(history, release, rails, self.memory, known={}, applied=(), now=self.now)
+        acknowledged(objects, release, self.now)
+        return admit(objects, release, rails, self.memory, known={}, applied=(), now=self.now)
 
     def _lint_live(self, admitted: Admitted, rails: RailSet) -> None:
         """Judge the rows that would be live, each file and then all of them together."""

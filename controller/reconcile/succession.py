@@ -131,7 +131,7 @@ def succession(
     between = _between(repository, accepted, offered)
     known = accepted
     for commit, digest, statement in between:
-        known = history.advance(known, _candidate(commit, digest, statement), reset=based)
+        known = history.advance(known, candidate(commit, digest, statement), reset=based)
     judgement = history.judge(
         known,
         _offered(repository, accepted, offered, baseline, now),
@@ -196,7 +196,7 @@ def _earlier(
         yield change.commit, envelope.digest, envelope.payload
 
 
-def _candidate(
+def candidate(
     commit: Oid,
     digest: Digest,
     statement: ReleaseStatement,
@@ -204,6 +204,7 @@ def _candidate(
     authority: RollbackAuthority | None = None,
     at_baseline: bool = False,
 ) -> Candidate:
+    """Return a release as the rules of history know it."""
     previous, undone = statement.previous, statement.rollback_of
     return Candidate(
         commit,
@@ -228,7 +229,7 @@ def _offered(
     high = accepted.serial_high
     at = accepted.serial_current
     goes_back = high is not None and statement.serial <= high and statement.serial != at
-    return _candidate(
+    return candidate(
         offered.commit,
         offered.verified.digest,
         statement,

@@ -11,10 +11,11 @@ import pytest
 from controller.adapters.git import GitRepository
 from controller.artifacts import layout, merkle, walk
 from controller.artifacts.layout import BundleId
-from controller.artifacts.release import LiveBundle
+from controller.artifacts.release import LiveBundle, ReleaseRef
 from controller.authoring.judge import Judgement, judge
 from controller.authoring.staged import Subject, commit_named, work_tree
 from controller.authoring.trusted import Pin
+from controller.kernel.canonical import Digest
 from controller.kernel.findings import Severity
 from controller.kernel.objects import Oid
 from tests.support import world
@@ -149,6 +150,37 @@ def test_a_release_past_its_date_blocks(shop: Shop) -> None:
     shop.clock.advance(timedelta(days=2))
 
     assert _rules(_judge(shop)) == {"trust/release_expired": Severity.ERROR}
+
+
+def test_a_release_that_skips_a_serial_blocks(shop: Shop) -> None:
+    shop.release(shop.next_release(serial=3))
+
+    assert _rules(_judge(shop)) == {"trust/serial_skipped": Severity.ERROR}
+
+
+def test_a_release_that_names_another_past_blocks(shop: Shop) -> None:
+    other = ReleaseRef(1, Digest("0" * 64))
+    shop.release(shop.next_release(previous=other))
+
+    assert _rules(_judge(shop)) == {"trust/previous_mismatch": Severity.ERROR}
+
+
+def test_two_releases_of_one_serial_block(shop: Shop) -> None:
+    shop.publish(add=[NEW_RANGE])
+    other = replace(shop.released[-1], created=shop.released[-1].created + timedelta(seconds=1))
+    shop.release(other)
+
+    assert _rules(_judge(shop)) == {"trust/equivocation": Severity.ERROR}
+
+
+def test_going_on_going_back_and_going_on_again_is_clean(shop: Shop) -> None:
+    first = shop.released[-1]
+    shop.publish(add=[NEW_RANGE])
+    assert _rules(_judge(shop)) == {}
+    shop.revert_release(first)
+    assert _rules(_judge(shop)) == {}
+    shop.publish(add=[OTHER_RANGE])
+    assert _rules(_judge(shop)) == {}
 
 
 def test_a_repository_without_a_root_waits_until_somebody_releases(shop: Shop) -> None:
