@@ -29,6 +29,9 @@ def render(
         "",
         *_table(_rows(cold, unchanged, change, small)),
         "",
+        "the bars are set for size full"
+        + ("" if size.name == "full" else "; this is another size"),
+        "",
         *_table(_bars(cold, unchanged, change, small)),
     ]
     return "\n".join(parts)
