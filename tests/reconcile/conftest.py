@@ -3,11 +3,20 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pygit2
 import pytest
 
 from controller.adapters.postgres import connect, with_database
 from tests.support import world
 from tests.support.world import Shop
+
+
+@pytest.fixture(scope="package", autouse=True)
+def unsynced() -> Iterator[None]:
+    """Let git's objects wait for the disk's own time: nobody pulls the plug in here."""
+    pygit2.settings.enable_fsync_gitdir(False)
+    yield
+    pygit2.settings.enable_fsync_gitdir(True)
 
 
 @pytest.fixture(scope="session")
