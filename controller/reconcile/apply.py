@@ -49,6 +49,7 @@ def apply(world: World, decision: Decision) -> AppliedRevision | None:
                     lease,
                     decision.before,
                     commit=decision.commit,
+                    root_version=decision.succession.release.root.root.version,
                     now=decision.now,
                 )
                 _remember(world, decision)
@@ -143,7 +144,6 @@ def _applied(world: World, decision: Decision, number: int) -> Applied:
         revision=number,
         max_time_seen=max(decision.now, seen),
         applied_at=decision.now,
-        next_boundary=None,
         reset_serial=reset[0] if reset is not None else None,
         reset_sha256=reset[1] if reset is not None else None,
     )

@@ -44,7 +44,6 @@ def at_revision(revision: int, environment: str = "production") -> Applied:
         revision=revision,
         max_time_seen=NOON + revision * MINUTE,
         applied_at=NOON + revision * MINUTE,
-        next_boundary=None,
     )
 
 

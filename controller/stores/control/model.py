@@ -31,8 +31,7 @@ class OutboxKind(StrEnum):
 class Applied:
     """What production is at: one value, read and written as a whole.
 
-    `commit` is the newest commit that was accepted; `serial_high` the highest serial ever applied;
-    `next_boundary` the next instant at which something becomes visible or disappears.
+    `commit` is the newest commit that was accepted; `serial_high` the highest serial ever accepted.
     """
 
     environment: str
@@ -46,7 +45,6 @@ class Applied:
     revision: int
     max_time_seen: datetime
     applied_at: datetime
-    next_boundary: datetime | None
     epoch: int = 0
     """The lease epoch of the last writer; set by the store."""
     reset_serial: int | None = None

@@ -1,6 +1,6 @@
 -- name: read_applied
 SELECT environment, repository, commit, release_sha256, serial_current, serial_high, root_version,
-       policies_digest, revision, epoch, max_time_seen, applied_at, next_boundary,
+       policies_digest, revision, epoch, max_time_seen, applied_at,
        reset_serial, reset_sha256
   FROM controller.applied
  WHERE environment = %(environment)s;
@@ -11,11 +11,11 @@ SELECT environment, revision FROM controller.applied FOR UPDATE;
 -- name: insert_applied
 INSERT INTO controller.applied
        (environment, repository, commit, release_sha256, serial_current, serial_high, root_version,
-        policies_digest, revision, epoch, max_time_seen, applied_at, next_boundary,
+        policies_digest, revision, epoch, max_time_seen, applied_at,
         reset_serial, reset_sha256)
 VALUES (%(environment)s, %(repository)s, %(commit)s, %(release_sha256)s, %(serial_current)s,
         %(serial_high)s, %(root_version)s, %(policies_digest)s, %(revision)s, %(epoch)s,
-        %(max_time_seen)s, %(applied_at)s, %(next_boundary)s, %(reset_serial)s,
+        %(max_time_seen)s, %(applied_at)s, %(reset_serial)s,
         %(reset_sha256)s)
     ON CONFLICT DO NOTHING;
 
@@ -26,7 +26,7 @@ UPDATE controller.applied
        root_version = %(root_version)s, policies_digest = %(policies_digest)s,
        revision = %(revision)s, epoch = %(epoch)s,
        max_time_seen = greatest(max_time_seen, %(max_time_seen)s),
-       applied_at = %(applied_at)s, next_boundary = %(next_boundary)s,
+       applied_at = %(applied_at)s,
        reset_serial = %(reset_serial)s, reset_sha256 = %(reset_sha256)s
  WHERE environment = %(environment)s AND revision = %(expected)s AND epoch <= %(epoch)s;
 

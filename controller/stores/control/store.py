@@ -167,10 +167,17 @@ def roots(connection: Connection[Any]) -> tuple[RootRecord, ...]:
 
 
 def advance(
-    connection: Connection[Any], lease: Lease, applied: Applied, *, commit: Oid, now: datetime
+    connection: Connection[Any],
+    lease: Lease,
+    applied: Applied,
+    *,
+    commit: Oid,
+    root_version: int,
+    now: datetime,
 ) -> Applied:
     """Move the accepted commit on although production stays as it is; return the new state."""
-    moved = replace(applied, commit=commit, max_time_seen=max(now, applied.max_time_seen))
+    seen = max(now, applied.max_time_seen)
+    moved = replace(applied, commit=commit, root_version=root_version, max_time_seen=seen)
     compare_and_set(connection, lease, expected=applied, new=moved)
     return moved
 

@@ -32,7 +32,6 @@ CREATE TABLE controller.applied (
     epoch bigint NOT NULL CHECK (epoch >= 1),
     max_time_seen timestamptz NOT NULL,
     applied_at timestamptz NOT NULL,
-    next_boundary timestamptz,
     reset_serial bigint CHECK (reset_serial >= 1),
     reset_sha256 controller.sha256,
     CHECK ((reset_serial IS NULL) = (reset_sha256 IS NULL))

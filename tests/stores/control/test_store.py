@@ -45,7 +45,7 @@ def test_a_database_without_revisions_says_that_nothing_is_applied(
 
 def test_what_is_applied_is_read_back_as_it_was_written(database: Connection[Any]) -> None:
     lease = leader(database)
-    new = replace(at_revision(1), next_boundary=NOON + timedelta(days=1))
+    new = replace(at_revision(1), reset_serial=4, reset_sha256=some_digest("reset"))
 
     store.compare_and_set(database, lease, expected=None, new=new)
 
@@ -116,11 +116,16 @@ def test_the_accepted_commit_moves_on_without_a_revision(database: Connection[An
     store.compare_and_set(database, lease, expected=None, new=at_revision(1))
 
     moved = store.advance(
-        database, lease, at_revision(1), commit=some_oid(9), now=NOON + timedelta(hours=1)
+        database,
+        lease,
+        at_revision(1),
+        commit=some_oid(9),
+        root_version=7,
+        now=NOON + timedelta(hours=1),
     )
 
     assert store.read_applied(database, "production") == replace(moved, epoch=1)
-    assert (moved.commit, moved.revision) == (some_oid(9), 1)
+    assert (moved.commit, moved.root_version, moved.revision) == (some_oid(9), 7, 1)
 
 
 def test_a_release_that_is_seen_again_is_the_same_release(database: Connection[Any]) -> None:
