@@ -6,7 +6,6 @@ path it is about. Unfinished work is normal: what nobody has released yet may la
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,13 +18,12 @@ from controller.artifacts.layout import TOP_LEVEL, BadName, BundleId
 from controller.artifacts.merkle import Counts, DictMemory, files_root
 from controller.artifacts.pinned import FilesNotFound
 from controller.artifacts.wire import BadDocument
+from controller.authoring.chain import check_chain, environments_before
 from controller.authoring.draft import LintedFiles, NoDraft, bundles_of, lint_files, read_draft
-from controller.authoring.releases import Found, release_in
+from controller.authoring.releases import release_in
 from controller.authoring.staged import Subject
 from controller.authoring.trusted import NoRoot, Pin, Trusted, trusted_root
-from controller.authoring.view import View
-from controller.kernel.canonical import Digest
-from controller.kernel.errors import ControllerError, Refused, Unavailable, Untrusted
+from controller.kernel.errors import ControllerError, Unavailable
 from controller.kernel.findings import Finding, Report, Severity
 from controller.kernel.objects import Oid
 from controller.kernel.strictjson import MalformedJson
@@ -33,10 +31,10 @@ from controller.policy.lint import LintBundle, lint_dataset
 from controller.reconcile.acks import acknowledged
 from controller.reconcile.admit import Admitted, CountsDiffer, admit, read_bundle
 from controller.reconcile.rails import Rails, RailSet
-from controller.reconcile.succession import SignedRelease, candidate, signed_release
-from controller.trust import history
+from controller.reconcile.roots import roots_after
+from controller.reconcile.succession import NoRelease, signed_release
 from controller.trust.core import ThresholdNotMet
-from controller.trust.history import Accepted, ReleaseExpired
+from controller.trust.history import ReleaseExpired
 
 _T = TypeVar("_T")
 
@@ -87,6 +85,7 @@ class _Judge:
     checked: Checked = field(default_factory=Checked)
     memory: DictMemory = field(default_factory=DictMemory)
     _linted: dict[tuple[str, Oid], LintedFiles] = field(default_factory=dict)
+    _had_release: frozenset[str] = frozenset()
 
     def run(self, environment: str | None, note: Callable[[int, int | None], None]) -> Judgement:
         self._layout()
@@ -148,6 +147,7 @@ class _Judge:
 
     def _root(self) -> Trusted | None:
         view = self.subject.view
+        self._try(layout.ROOT_DIR, self._roots_kept)
         try:
             trusted = trusted_root(view, self.pin, self.now)
         except NoRoot as error:
@@ -160,6 +160,10 @@ class _Judge:
             self._say(NoRoot(), layout.root_path(1), Severity.WARNING)
         return trusted
 
+    def _roots_kept(self) -> None:
+        """Raise when a root of this history is gone, or the chain has a gap."""
+        roots_after(self.subject.history, self.subject.commit, 0, since=None)
+
     def _rails(self) -> RailSet:
         rails = self.rails.at(self.subject.history, self.subject.view.tree)
         for name in rails.overridden:
@@ -167,10 +171,9 @@ class _Judge:
         return rails
 
     def _environments(self, wanted: str | None) -> list[str]:
-        names = [
-            entry.name for entry in self.subject.view.children("environments") if entry.is_tree
-        ]
-        return [name for name in names if wanted in (None, name)]
+        here = {entry.name for entry in self.subject.view.children("environments") if entry.is_tree}
+        self._had_release = environments_before(self.subject.history, self.subject.commit)
+        return [name for name in sorted(here | self._had_release) if wanted in (None, name)]
 
     def _released(self, environments: list[str]) -> set[tuple[BundleId, int]]:
         """Return the versions that releases list; whether one counts is judged elsewhere."""
@@ -276,6 +279,8 @@ class _Judge:
         path = layout.release_path(environment)
         folder = layout.release_dir(environment)
         if self.subject.view.find(path) is None and not self._has_envelopes(folder):
+            if environment in self._had_release:
+                self._say(NoRelease(environment, self.subject.commit), path)
             return
         self.checked.releases += 1
         try:
@@ -288,54 +293,8 @@ class _Judge:
         except ControllerError as error:
             self._say(error, path)
         else:
-            self._try(path, lambda: self._check_chain(admitted.release))
+            self._try(path, lambda: check_chain(self.subject.history, admitted.release, self.now))
             self._try(path, lambda: self._lint_live(admitted, rails))
-
-    def _check_chain(self, offered: SignedRelease) -> None:
-        """Raise when the release does not continue the releases before it in this history.
-
-        Whether a release may be gone back to is not asked here: that depends on what a controller
-        has applied, and on who signs the commit.
-        """
-        environment = offered.statement.environment
-        reset = offered.root.root.reset.get(environment)
-        based = (reset.serial, reset.sha256) if reset is not None else None
-        known = Accepted()
-        for found in self._releases_before(environment, offered.verified.digest):
-            one = candidate(
-                found.commit,
-                found.ref.sha256,
-                found.statement,
-                at_baseline=known.serial_high is None,
-            )
-            # What never followed was never accepted, so nothing has to follow it.
-            with suppress(Untrusted):
-                known = history.advance(known, one, reset=based)
-        last = candidate(
-            offered.commit,
-            offered.verified.digest,
-            offered.statement,
-            at_baseline=known.serial_high is None,
-        )
-        history.advance(known, last, reset=based)
-
-    def _releases_before(self, environment: str, offered: Digest) -> list[Found]:
-        """Return the different releases of the history before the offered one, oldest first."""
-        objects = self.subject.history
-        found: dict[Digest, Found] = {}
-        folder: walk.Entry | None = None
-        for commit in objects.first_parents(self.subject.commit):
-            view = View(objects, objects.tree_of(commit))
-            try:
-                before, folder = folder, view.find(layout.release_dir(environment))
-                one = None if folder == before else release_in(view, commit, environment)
-            except Refused:
-                continue
-            if one is not None and (found or one.ref.sha256 != offered):
-                # A release that came back stands where it stood first.
-                found.pop(one.ref.sha256, None)
-                found[one.ref.sha256] = one
-        return list(found.values())[::-1]
 
     def _admit(self, environment: str, trusted: Trusted, rails: RailSet) -> Admitted:
         objects, commit = self.subject.history, self.subject.commit

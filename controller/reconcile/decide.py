@@ -19,6 +19,7 @@ from controller.reconcile.admit import Admitted, admit
 from controller.reconcile.inspect import inspect
 from controller.reconcile.succession import Succession, signed_release, succession
 from controller.reconcile.world import NoBaseline, World
+from controller.source.history import ancestry
 from controller.stores.control import store as control
 from controller.stores.control.memory import DatabaseMemory
 from controller.stores.control.model import Applied, AppliedBundle, RevisionKind
@@ -58,7 +59,14 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
         raise NoBaseline
     repository, connection = world.repository, world.connection
     memory = world.memory()
-    release = signed_release(repository, target, world.environment, held_root(world, now), now)
+    release = signed_release(
+        repository,
+        target,
+        world.environment,
+        held_root(world, now),
+        now,
+        since=_known_since(world, before, target),
+    )
     followed = succession(repository, _accepted(world, before), release, world.baseline, now)
     applied = control.live_bundles(connection, world.environment)
     rails = world.rails.at(repository, release.tree)
@@ -83,6 +91,13 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
     return Decision(
         now, before, target, followed, admitted, report, changes, plan, trips, ack, kind, memory
     )
+
+
+def _known_since(world: World, before: Applied | None, target: Oid) -> Oid | None:
+    """Return the commit from which on a target's history is new; `None` for all of it."""
+    if before is None:
+        return None
+    return before.commit if ancestry(world.repository, before.commit, target).descends else None
 
 
 def held_root(world: World, now: datetime) -> TrustedRoot:

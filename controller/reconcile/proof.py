@@ -11,7 +11,7 @@ from controller.adapters.git import GitRepository
 from controller.adapters.postgres import Connection, reading
 from controller.audit.prove import DatabaseProof, Proof, verify_database, verify_git
 from controller.reconcile.apply import digest_texts
-from controller.reconcile.succession import roots_after
+from controller.reconcile.roots import roots_after
 from controller.reconcile.world import Pin
 from controller.source.repository import Source
 from controller.stores.directory import store as directory
@@ -45,5 +45,5 @@ def branch_root(repository: GitRepository, pin: Pin, branch: str, now: datetime)
     """Return the newest root of a branch, followed from the pinned one."""
     start = root.pin(pin.envelope, pin.sha256, now)
     source = Source(repository, branch)
-    tree = source.tree(source.head())
-    return root.extend(start, roots_after(repository, tree, start), now)
+    head = source.head().commit
+    return root.extend(start, roots_after(repository, head, start.root.version, since=None), now)

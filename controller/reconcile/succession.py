@@ -15,8 +15,9 @@ from controller.artifacts.release import ReleaseStatement
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.instants import format_instant
-from controller.kernel.objects import History, Objects, Oid
+from controller.kernel.objects import History, Oid
 from controller.reconcile import signed
+from controller.reconcile.roots import roots_after
 from controller.source import history as facts
 from controller.trust import history, root
 from controller.trust.core import ThresholdNotMet
@@ -82,17 +83,21 @@ class Succession:
     seen: Mapping[int, tuple[Digest, Oid]]
 
 
-def roots_after(objects: Objects, tree: Oid, start: TrustedRoot) -> tuple[bytes, ...]:
-    """Return the envelopes of a tree's roots after the one we hold, in order."""
-    return tuple(_roots_after(objects, tree, start.root.version))
-
-
 def signed_release(
-    repository: History, commit: Oid, environment: str, start: TrustedRoot, now: datetime
+    repository: History,
+    commit: Oid,
+    environment: str,
+    start: TrustedRoot,
+    now: datetime,
+    *,
+    since: Oid | None = None,
 ) -> SignedRelease:
-    """Return the release of a commit, verified under that commit's newest root."""
+    """Return the release of a commit, verified under that commit's newest root.
+
+    `since` is the commit accepted before; no root of the history after it may be gone.
+    """
     tree = repository.tree_of(commit)
-    followed = roots_after(repository, tree, start)
+    followed = roots_after(repository, commit, start.root.version, since=since)
     trusted = root.extend(start, followed, now)
     path = layout.release_dir(environment)
     entry = walk.find(repository, tree, path)
@@ -143,16 +148,6 @@ def succession(
     seen = {statement.serial: (digest, commit) for commit, digest, statement in between}
     seen[offered.statement.serial] = (offered.verified.digest, offered.commit)
     return Succession(offered, judgement, seen)
-
-
-def _roots_after(objects: Objects, tree: Oid, version: int) -> Iterator[bytes]:
-    while True:
-        version += 1
-        path = layout.root_path(version)
-        entry = walk.find(objects, tree, path)
-        if entry is None:
-            return
-        yield walk.read_blob(objects, entry.oid, path, root.ENVELOPE_MAX_BYTES)
 
 
 def _between(
@@ -233,15 +228,20 @@ def _offered(
         offered.commit,
         offered.verified.digest,
         statement,
-        authority=_authority(repository, accepted, offered, now) if goes_back else None,
+        authority=rollback_authority(repository, offered, since=accepted.accepted_commit, now=now)
+        if goes_back
+        else None,
         at_baseline=offered.commit == baseline,
     )
 
 
-def _authority(
-    repository: GitRepository, accepted: Accepted, offered: SignedRelease, now: datetime
+def rollback_authority(
+    repository: GitRepository, offered: SignedRelease, *, since: Oid | None, now: datetime
 ) -> RollbackAuthority | None:
-    """Return who asked to go back: by signing the commit that did it, or in a statement."""
+    """Return who asked to go back: by signing the commit that did it, or in a statement.
+
+    `since` is the commit that was accepted before; the commit that did it comes after.
+    """
     environment = offered.statement.environment
     try:
         role = offered.root.root.rollback_role(environment).role
@@ -249,7 +249,7 @@ def _authority(
         return None
     # The release itself, not its folder: an acknowledgement that came later changes nothing here.
     changes = facts.path_changes(
-        repository, layout.release_path(environment), accepted.accepted_commit, offered.commit
+        repository, layout.release_path(environment), since, offered.commit
     )
     if changes:
         try:

@@ -173,6 +173,21 @@ def test_two_releases_of_one_serial_block(shop: Shop) -> None:
     assert _rules(_judge(shop)) == {"trust/equivocation": Severity.ERROR}
 
 
+def test_a_release_that_was_taken_away_blocks(shop: Shop) -> None:
+    names = ("release.json", "release.dsse.json", "release.bob.dsse.json")
+    shop.commit({f"environments/production/{name}": None for name in names})
+
+    assert _rules(_judge(shop)) == {"trust/succession.no_release": Severity.ERROR}
+
+
+def test_a_return_that_no_rollback_key_signed_blocks(shop: Shop) -> None:
+    first = shop.released[-1]
+    shop.publish(add=[NEW_RANGE])
+    shop.revert_release(first, by=None)
+
+    assert _rules(_judge(shop)) == {"trust/rollback_refused": Severity.ERROR}
+
+
 def test_going_on_going_back_and_going_on_again_is_clean(shop: Shop) -> None:
     first = shop.released[-1]
     shop.publish(add=[NEW_RANGE])
@@ -190,12 +205,13 @@ def test_a_repository_without_a_root_waits_until_somebody_releases(shop: Shop) -
 
     found = judge(commit_named(shop.folder, "main"), shop.rails, pin, shop.clock.now())
 
-    assert _rules(found) == {"trust/authoring.no_root": Severity.ERROR}
+    gone = {"trust/roots.removed": Severity.ERROR}
+    assert _rules(found) == gone | {"trust/authoring.no_root": Severity.ERROR}
     assert found.trusted is None
     names = ("release.json", "release.dsse.json")
     shop.commit({f"environments/production/{name}": None for name in names})
     found = judge(commit_named(shop.folder, "main"), shop.rails, pin, shop.clock.now())
-    assert _rules(found) == {"trust/authoring.no_root": Severity.WARNING}
+    assert _rules(found) == gone | {"trust/authoring.no_root": Severity.WARNING}
 
 
 def test_everything_is_said_at_once(shop: Shop) -> None:

@@ -12,22 +12,28 @@ from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import Digest, sha256
 from controller.kernel.instants import format_instant
 from controller.reconcile.decide import decide
+from controller.reconcile.roots import RootRemoved, RootsNotWhole
 from controller.reconcile.world import NoBaseline, Pin
 from controller.stores.control.model import RevisionKind
 from controller.trust.core import Expired, ThresholdNotMet
-from controller.trust.envelope import MalformedEnvelope
+from controller.trust.envelope import MalformedEnvelope, parse
 from controller.trust.history import Equivocation, SerialSkipped
+from controller.trust.keys import Scheme
 from controller.trust.root import PinMismatch
+from controller.trust.sign import add_signature
 from tests.support.world import CARDS, NEW_RANGE, OTHER_RANGE, Shop
 
 YEAR = timedelta(days=365)
 DocumentChange = Callable[[dict[str, Any]], None]
 
 
-def rotate(shop: Shop, change: DocumentChange, *, by: tuple[str, ...] = ("alice", "bob")) -> None:
-    """Commit the next root, signed by people."""
+def rotate(
+    shop: Shop, change: DocumentChange, *, by: tuple[str, ...] = ("alice", "bob")
+) -> tuple[str, bytes]:
+    """Commit the next root, signed by people; return its path and bytes."""
     path, envelope = shop.next_root(change, by=by)
     shop.commit({path: envelope})
+    return path, envelope
 
 
 def with_dave(shop: Shop) -> DocumentChange:
@@ -127,20 +133,42 @@ def test_a_root_that_comes_without_a_release_is_kept(shop: Shop) -> None:
     assert shop.held_root_version() == 2
 
 
-def test_a_root_that_was_kept_is_not_forgotten_with_its_file(shop: Shop) -> None:
+@pytest.mark.parametrize("instead", [None, b"rubbish"])
+def test_a_root_that_was_committed_stays(shop: Shop, instead: bytes | None) -> None:
     rotate(shop, nothing)
     shop.reconcile()
-    shop.commit({layout.root_path(2): None})
+    shop.commit({layout.root_path(2): instead})
 
-    shop.reconcile()
+    with pytest.raises(RootRemoved):
+        shop.reconcile()
 
     assert shop.held_root_version() == 2
 
 
-def test_a_root_that_was_kept_is_not_replaced_by_its_file(shop: Shop) -> None:
-    rotate(shop, nothing)
+def test_a_new_host_does_not_believe_a_key_whose_revocation_was_deleted(shop: Shop) -> None:
+    def revoke(document: dict[str, Any]) -> None:
+        carol = shop.signer("carol").public.id
+        at = format_instant(shop.clock.now())
+        document["revoked"] = {carol: {"at": at, "reason": "lost"}}
+
+    rotate(shop, revoke)
+    shop.commit({layout.root_path(2): None})
+    shop.edit(add=[NEW_RANGE])
+    live = shop.sign(shop.next_version(), by=["bob", "carol"])
+    shop.release(shop.next_release(live), by=["bob", "carol"])
+
+    with pytest.raises(RootRemoved):
+        shop.reconcile()
+
+    assert shop.serial == 1
+
+
+def test_a_root_may_gain_a_signature(shop: Shop) -> None:
+    path, envelope = rotate(shop, nothing)
     shop.reconcile()
-    shop.commit({layout.root_path(2): b"rubbish"})
+    opened = parse(envelope)
+    more = add_signature(opened, shop.signer("carol"), Scheme.ED25519)
+    shop.commit({path: more.to_bytes()})
 
     shop.reconcile()
 
@@ -156,13 +184,14 @@ def test_rubbish_where_the_next_root_belongs_is_refused(shop: Shop) -> None:
     assert shop.held_root_version() == 1
 
 
-def test_a_root_after_a_gap_is_not_followed(shop: Shop) -> None:
+def test_a_root_after_a_gap_is_refused(shop: Shop) -> None:
     shop.commit({layout.root_path(3): b"rubbish"})
     shop.publish(add=[NEW_RANGE])
 
-    shop.reconcile()
+    with pytest.raises(RootsNotWhole):
+        shop.reconcile()
 
-    assert (shop.serial, shop.held_root_version()) == (2, 1)
+    assert shop.held_root_version() == 1
 
 
 def test_an_expired_root_judges_nothing(shop: Shop) -> None:
