@@ -141,7 +141,7 @@ def prove_chain(envelopes: Sequence[bytes], pin: Digest | None, now: datetime) -
     if not envelopes:
         raise NoRoot
     ordered = sorted(envelopes, key=lambda data: root_file(data).root.version)
-    trusted = roots.pin(ordered[0], pin or parse_envelope(ordered[0]).digest, now)
+    trusted = roots.pin(ordered[0], pin or parse_envelope(ordered[0]).digest)
     # Links first, and then the dates, which are judged on the last root only.
     roots.extend(trusted, ordered[1:], now)
     return [root_file(data).root for data in ordered]

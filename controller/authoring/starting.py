@@ -85,7 +85,7 @@ def start(
     digest = None
     if root_envelope is not None:
         digest = parse_envelope(root_envelope).digest
-        roots.extend(roots.pin(root_envelope, digest, now), [], now)
+        roots.extend(roots.pin(root_envelope, digest), [], now)
     workspace = _skeleton(folder, root_envelope)
     if root_envelope is None:
         (folder / ROOT_DIR).mkdir(parents=True)

@@ -70,9 +70,9 @@ def trusted_root(view: View, pin: Pin | None, now: datetime) -> Trusted:
     if pin is None:
         if first is None:
             raise NoRoot
-        start = roots.pin(first, parse(first).digest, now)
+        start = roots.pin(first, parse(first).digest)
     else:
-        start = roots.pin(pin.envelope, pin.sha256, now)
+        start = roots.pin(pin.envelope, pin.sha256)
         if first is not None and start.root.version == 1 and parse(first).digest != pin.sha256:
             raise OtherRepository(
                 f"{root_path(1)} is not the root that this host pins",

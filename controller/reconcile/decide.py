@@ -102,7 +102,7 @@ def _known_since(world: World, before: Applied | None, target: Oid) -> Oid | Non
 
 def held_root(world: World, now: datetime) -> TrustedRoot:
     """Return the newest root this controller holds: the pinned one, or what followed it."""
-    trusted = root.pin(world.pin.envelope, world.pin.sha256, now)
+    trusted = root.pin(world.pin.envelope, world.pin.sha256)
     stored = [
         record.envelope
         for record in control.roots(world.connection)

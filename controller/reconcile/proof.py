@@ -43,7 +43,7 @@ def prove_journal(connection: Connection[Any], proof: Proof) -> DatabaseProof:
 
 def branch_root(repository: GitRepository, pin: Pin, branch: str, now: datetime) -> TrustedRoot:
     """Return the newest root of a branch, followed from the pinned one."""
-    start = root.pin(pin.envelope, pin.sha256, now)
+    start = root.pin(pin.envelope, pin.sha256)
     source = Source(repository, branch)
     head = source.head().commit
     return root.extend(start, roots_after(repository, head, start.root.version, since=None), now)

@@ -15,7 +15,7 @@ from controller.kernel.canonical import Digest, Json, readable, sha256
 from controller.kernel.errors import Untrusted
 from controller.trust import core, rootfile
 from controller.trust.core import Role
-from controller.trust.envelope import ROOT, Envelope, merge, parse
+from controller.trust.envelope import PAYLOAD_TYPES, ROOT, Envelope, merge, parse
 from controller.trust.keys import KeyId, PublicKey
 from controller.trust.rootfile import MalformedRoot, Reset, Revocation, Wire, WireRole
 from controller.trust.verify import UnknownPayloadType, WrongPayloadType, accepted
@@ -181,8 +181,7 @@ def parse_root(payload: bytes) -> Root:
     grandfathered = frozenset(wire.grandfathered)
 
     def role(name: str, wanted: WireRole) -> Role[PublicKey]:
-        made = _role(name, wanted, wire)
-        return replace(made, grandfathered=frozenset(grandfathered))
+        return replace(_role(name, wanted, wire), grandfathered=grandfathered)
 
     def roles(name: str, wanted: Mapping[str, WireRole]) -> dict[str, Role[PublicKey]]:
         return {where: role(f"{name}/{where}", one) for where, one in wanted.items()}
@@ -223,7 +222,7 @@ def parse_root(payload: bytes) -> Root:
     )
 
 
-def pin(envelope: bytes, sha256: Digest, now: datetime) -> TrustedRoot:  # noqa: ARG001
+def pin(envelope: bytes, sha256: Digest) -> TrustedRoot:
     """Trust a first root: its payload has the pinned SHA-256 and its own threshold signed it.
 
     Dates are not judged here, an older pin must still lead to its successors. Call `extend` before
@@ -274,11 +273,9 @@ def _open(envelope: bytes) -> Envelope:
         raise RootTooLarge(f"a root of {len(envelope)} bytes; we read {ENVELOPE_MAX_BYTES}")
     opened = merge([parse(envelope)])
     if opened.payload_type != ROOT:
-        raise (
-            WrongPayloadType(opened.payload_type, ROOT)
-            if opened.payload_type.startswith("application/vnd.in-toto")
-            else UnknownPayloadType(opened.payload_type)
-        )
+        if opened.payload_type in PAYLOAD_TYPES:
+            raise WrongPayloadType(opened.payload_type, ROOT)
+        raise UnknownPayloadType(opened.payload_type)
     return opened
 
 

@@ -25,7 +25,7 @@ def test_the_settings_pin_the_root_and_the_first_release(shop: Shop) -> None:
     assert found.path(found.repository.path) == shop.folder.resolve()
     assert found.repository.baseline == shop.head.hex()
     envelope = found.path(found.trust.root).read_bytes()
-    assert pin(envelope, Digest(found.trust.root_sha256), NOW).root.version == 1
+    assert pin(envelope, Digest(found.trust.root_sha256)).root.version == 1
     assert found.audit.key is not None
     assert found.path(found.audit.key).exists()
 

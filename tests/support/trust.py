@@ -90,7 +90,7 @@ def signed_root(made: dict[str, Any], *, by: Sequence[Person]) -> bytes:
 
 def pinned(made: dict[str, Any], *, by: Sequence[Person]) -> TrustedRoot:
     envelope = signed_root(made, by=by)
-    return roots.pin(envelope, sha256(roots.render_root(made)), NOW)
+    return roots.pin(envelope, sha256(roots.render_root(made)))
 
 
 def text64(data: bytes) -> str:

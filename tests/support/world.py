@@ -388,7 +388,7 @@ class Shop:
     def signed_release(self, commit: Oid | None = None) -> SignedRelease:
         """Return the release of a commit, verified under the pinned root; no database needed."""
         now = self.clock.now()
-        pinned = roots.pin(self.pin.envelope, self.pin.sha256, now)
+        pinned = roots.pin(self.pin.envelope, self.pin.sha256)
         return signed_release(self.repository, commit or self.tip, ENVIRONMENT, pinned, now)
 
     def applied(self) -> Applied | None:

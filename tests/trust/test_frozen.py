@@ -49,7 +49,7 @@ def test_a_commit_signature_stays_the_same() -> None:
 def test_a_chain_of_roots_stays_trusted() -> None:
     first, second = (text.encode() for text in VECTORS["roots"])
 
-    trusted = extend(pin(first, Digest(VECTORS["pin"]), NOW), [second], NOW)
+    trusted = extend(pin(first, Digest(VECTORS["pin"])), [second], NOW)
 
     assert trusted.root.version == 2
     assert trusted.root.digest == VECTORS["second_digest"]

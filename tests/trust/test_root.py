@@ -267,7 +267,7 @@ def test_another_root_than_the_pinned_is_refused() -> None:
     envelope = signed_root(document(ALICE, BOB), by=[ALICE, BOB])
 
     with pytest.raises(PinMismatch):
-        pin(envelope, sha256(b"another"), NOW)
+        pin(envelope, sha256(b"another"))
 
 
 def test_a_pinned_root_needs_its_own_threshold() -> None:
