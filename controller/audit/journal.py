@@ -118,6 +118,12 @@ def records(
         yield AuditRecord.parse(found.data)
 
 
+def spent_permissions(connection: Connection[Any]) -> frozenset[Digest]:
+    """Return the digests of the rollback statements that were used: each is good for one return."""
+    found = every(connection, QUERIES["spent_permissions"], {})
+    return frozenset(Digest(row["evidence"]) for row in found)
+
+
 def verify_chain(
     connection: Connection[Any], controller: str, *, after: Link | None = None
 ) -> Link:

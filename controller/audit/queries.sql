@@ -17,6 +17,10 @@ SELECT seq, prev_sha256, sha256, record FROM controller.journal
 SELECT seq, prev_sha256, sha256, record FROM controller.journal
  WHERE controller = %(controller)s AND seq > %(after)s ORDER BY seq LIMIT %(limit)s;
 
+-- name: spent_permissions
+SELECT DISTINCT record::jsonb #>> '{rollback,evidence}' AS evidence FROM controller.journal
+ WHERE record::jsonb #>> '{rollback,evidence}' IS NOT NULL;
+
 -- name: first_published_beyond
 SELECT min(journal_seq) AS seq FROM controller.outbox
  WHERE kind = 'audit_commit' AND controller = %(controller)s AND state = 'done'

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.artifacts.layout import BundleId
+from controller.audit.journal import spent_permissions
+from controller.kernel.canonical import Digest
 from controller.kernel.findings import Report
 from controller.kernel.objects import Oid
 from controller.plan import guards
@@ -17,7 +19,12 @@ from controller.plan.plan import Plan, make_plan
 from controller.reconcile.acks import Acknowledged, acknowledged
 from controller.reconcile.admit import Admitted, admit
 from controller.reconcile.inspect import inspect
-from controller.reconcile.succession import Succession, signed_release, succession
+from controller.reconcile.succession import (
+    SignedRelease,
+    Succession,
+    signed_release,
+    succession,
+)
 from controller.reconcile.world import NoBaseline, World
 from controller.source.history import ancestry
 from controller.stores.control import store as control
@@ -67,7 +74,14 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
         now,
         since=_known_since(world, before, target),
     )
-    followed = succession(repository, _accepted(world, before), release, world.baseline, now)
+    followed = succession(
+        repository,
+        _accepted(world, before),
+        release,
+        world.baseline,
+        now,
+        spent=_spent(world, before, release),
+    )
     applied = control.live_bundles(connection, world.environment)
     rails = world.rails.at(repository, release.tree)
     known = control.bundle_versions(connection)
@@ -91,6 +105,13 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
     return Decision(
         now, before, target, followed, admitted, report, changes, plan, trips, ack, kind, memory
     )
+
+
+def _spent(world: World, before: Applied | None, release: SignedRelease) -> frozenset[Digest]:
+    """Return the used rollback statements, where a release goes back and it matters."""
+    if before is None or release.statement.serial > before.serial_high:
+        return frozenset()
+    return spent_permissions(world.connection)
 
 
 def _known_since(world: World, before: Applied | None, target: Oid) -> Oid | None:

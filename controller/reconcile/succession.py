@@ -5,7 +5,7 @@ replaced before we looked: each is believed because its successor names its dige
 them is applied. So a controller that slept finds its way without skipping a serial.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -55,6 +55,19 @@ class RollbackLapsed(Untrusted):
             hint="sign a new one, or sign the revert with a rollback key",
         )
         self.path, self.serial, self.expires = path, serial, expires
+
+
+class RollbackSpent(Untrusted):
+    """The signed permission to go back was used before."""
+
+    code = "succession.rollback_spent"
+
+    def __init__(self, path: str, serial: int) -> None:
+        super().__init__(
+            f"{path}: this permission to go back to release {serial} was used before",
+            hint="each is good for one return: sign a new one, or sign the revert itself",
+        )
+        self.path, self.serial = path, serial
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +135,13 @@ def succession(
     offered: SignedRelease,
     baseline: Oid,
     now: datetime,
+    *,
+    spent: Collection[Digest] = (),
 ) -> Succession:
-    """Judge how a release follows what this controller accepted (rules G1, G3 and G4)."""
+    """Judge how a release follows what this controller accepted (rules G1, G3 and G4).
+
+    `spent` are the digests of the rollback statements that were used before.
+    """
     anchor = accepted.accepted_commit or baseline
     found = facts.ancestry(repository, anchor, offered.commit)
     history.check_ancestry(
@@ -139,7 +157,7 @@ def succession(
         known = history.advance(known, candidate(commit, digest, statement), reset=based)
     judgement = history.judge(
         known,
-        _offered(repository, accepted, offered, baseline, now),
+        _offered(repository, accepted, offered, baseline, now, spent),
         floor=trusted.serial_floor(environment),
         reset=based,
         max_age=_max_age(trusted, environment),
@@ -219,6 +237,7 @@ def _offered(
     offered: SignedRelease,
     baseline: Oid,
     now: datetime,
+    spent: Collection[Digest],
 ) -> Candidate:
     statement = offered.statement
     high = accepted.serial_high
@@ -228,7 +247,9 @@ def _offered(
         offered.commit,
         offered.verified.digest,
         statement,
-        authority=rollback_authority(repository, offered, since=accepted.accepted_commit, now=now)
+        authority=rollback_authority(
+            repository, offered, since=accepted.accepted_commit, now=now, spent=spent
+        )
         if goes_back
         else None,
         at_baseline=offered.commit == baseline,
@@ -236,7 +257,12 @@ def _offered(
 
 
 def rollback_authority(
-    repository: GitRepository, offered: SignedRelease, *, since: Oid | None, now: datetime
+    repository: GitRepository,
+    offered: SignedRelease,
+    *,
+    since: Oid | None,
+    now: datetime,
+    spent: Collection[Digest] = (),
 ) -> RollbackAuthority | None:
     """Return who asked to go back: by signing the commit that did it, or in a statement.
 
@@ -272,9 +298,12 @@ def rollback_authority(
 
     envelope = parse(signed.read(repository, entry, path))
     try:
-        return by_statement([envelope], role, read=read, now=now)
+        authority = by_statement([envelope], role, read=read, now=now)
     except ThresholdNotMet:
         return None
+    if authority.evidence in spent:
+        raise RollbackSpent(path, offered.statement.serial)
+    return authority
 
 
 def _max_age(trusted: Root, environment: str) -> timedelta | None:

@@ -14,7 +14,7 @@ from controller.artifacts.rollback import RollbackStatement
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import Digest, sha256
 from controller.reconcile.signed import WrongPlace
-from controller.reconcile.succession import NoRelease, RollbackLapsed
+from controller.reconcile.succession import NoRelease, RollbackLapsed, RollbackSpent
 from controller.source.history import NotOnBranch
 from controller.source.repository import NoBranch
 from controller.stores.control.model import RevisionKind
@@ -529,6 +529,24 @@ def test_a_rollback_statement_that_lapsed_after_it_was_used_changes_nothing(shop
     (outcome,) = shop.reconcile()
 
     assert outcome.revision is None
+    assert shop.serial == 1
+
+
+def test_a_rollback_statement_is_good_for_one_return(shop: Shop) -> None:
+    two_releases(shop)
+    first = shop.released[0]
+    allow(shop, first)
+    shop.reconcile()
+    shop.publish(add=[OTHER_RANGE])
+    shop.reconcile()
+    shop.revert_release(first, by=None)
+
+    with pytest.raises(RollbackSpent):
+        shop.reconcile()
+
+    assert shop.serial == 3
+    allow(shop, first, reason="once more")
+    shop.reconcile()
     assert shop.serial == 1
 
 
