@@ -10,7 +10,7 @@ from controller.adapters import migrations
 from controller.adapters.clock import SystemClock
 from controller.adapters.embedded import EmbeddedPostgres
 from controller.adapters.git import GitRepository
-from controller.adapters.postgres import Connection, Limits, connect
+from controller.adapters.postgres import Connection, Limits, connect, translated
 from controller.adapters.shipped import shipped
 from controller.app.settings import BadSettings, Settings
 from controller.app.signers import load_signer
@@ -20,6 +20,8 @@ from controller.plan import guards
 from controller.policy.identifiers import Scheme
 from controller.reconcile.rails import Rails, RailSet
 from controller.reconcile.world import Pin, World
+from controller.trust.envelope import parse as parse_envelope
+from controller.trust.root import PinMismatch
 from controller.trust.sign import Signer
 
 APPLICATION = "countersign"
@@ -56,7 +58,9 @@ def connection_to(url: str, settings: Settings) -> Iterator[Connection[Any]]:
     )
     connection = connect(url, application_name=APPLICATION, autocommit=True, limits=limits)
     try:
-        yield connection
+        # A server that goes away in the middle of a look-up is our error too, not a traceback.
+        with translated():
+            yield connection
     finally:
         connection.close()
 
@@ -121,7 +125,11 @@ def pin(settings: Settings) -> Pin:
         envelope = file.read_bytes()
     except OSError as error:
         raise BadSettings(f"trust.root {file}: {error.strerror}") from None
-    return Pin(envelope, Digest(settings.trust.root_sha256))
+    pinned = Digest(settings.trust.root_sha256)
+    found = parse_envelope(envelope).digest
+    if found != pinned:
+        raise PinMismatch(pinned, found)
+    return Pin(envelope, pinned)
 
 
 def audit_signer(settings: Settings) -> Signer | None:

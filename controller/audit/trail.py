@@ -188,6 +188,6 @@ class TableDiffers(Corrupt):
     def __init__(self, table: str, *, recorded: str, found: str) -> None:
         super().__init__(
             f"table {table} has the digest {found}, the last record says {recorded}",
-            hint="rows were changed outside the controller: `countersign drift`",
+            hint="rows were changed outside the controller; git holds what they were",
         )
         self.table, self.recorded, self.found = table, recorded, found

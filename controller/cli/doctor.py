@@ -3,7 +3,7 @@
 import typer
 
 from controller.cli.options import ConfigOption, OutputOption, TimeoutOption, deadline
-from controller.cli.output import Output, emit, emit_json
+from controller.cli.output import Output, emit, emit_json, styled
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -25,7 +25,7 @@ def doctor(
         for check in examine(config, SystemClock()):
             checks.append(check)
             if output is Output.TEXT:
-                word = typer.style(check.verdict.value.ljust(4), fg=_COLOURS[check.verdict.value])
+                word = styled(check.verdict.value.ljust(4), _COLOURS[check.verdict.value])
                 emit(f"{word}  {check.name.ljust(10)}  {check.message}")
                 if check.hint:
                     emit(f"{' ' * 18}hint: {check.hint}")

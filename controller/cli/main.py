@@ -40,9 +40,20 @@ from controller.cli import (
 )
 from controller.cli.options import OutputOption
 from controller.cli.output import Output, complain, emit, emit_json
-from controller.kernel.errors import ControllerError
+from controller.kernel.errors import ControllerError, Unavailable
 
 INTERRUPTED = 130
+
+
+class SystemRefused(Unavailable):
+    """The operating system would not do what a command needed."""
+
+    code = "cli.system_refused"
+
+    def __init__(self, error: OSError) -> None:
+        where = f"{error.filename}: " if error.filename else ""
+        super().__init__(f"{where}{error.strerror or error}", hint="disk full, or not allowed?")
+
 
 app = typer.Typer(
     name="countersign",
@@ -142,3 +153,8 @@ def main() -> None:
         # Whoever read our output has left (`| head`): not an error, and nothing more to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        # A file, a pipe or a disk that failed where nobody had an answer of their own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        complain(SystemRefused(error))
+        sys.exit(SystemRefused.exit_code)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import cache
 from typing import Any, Protocol
 
 import typer
@@ -49,11 +50,23 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def styled(text: str, colour: str, *, bold: bool = False) -> str:
+    """Return a text in a colour, or as it is where NO_COLOR is set; pipes get no colour either."""
+    return text if _is_plain() else typer.style(text, fg=colour, bold=bold)
+
+
+@cache
+def _is_plain() -> bool:
+    from rich.console import Console
+
+    return Console(stderr=True).no_color
+
+
 def complain(error: ControllerError) -> None:
     """Print an error and what to do about it."""
-    typer.echo(f"{typer.style('error:', fg='red', bold=True)} {error}", err=True)
+    typer.echo(f"{styled('error:', 'red', bold=True)} {error}", err=True)
     if error.hint:
-        typer.echo(f"{typer.style('hint:', fg='cyan')} {error.hint}", err=True)
+        typer.echo(f"{styled('hint:', 'cyan')} {error.hint}", err=True)
 
 
 def emit_findings(findings: Iterable[Finding], *, limit: int | None = None) -> None:
@@ -63,7 +76,7 @@ def emit_findings(findings: Iterable[Finding], *, limit: int | None = None) -> N
             emit("… more: use -o json or --limit")
             return
         place, _, rest = str(finding).partition(f" {finding.severity} ")
-        severity = typer.style(finding.severity.value, fg=_COLOURS[finding.severity])
+        severity = styled(finding.severity.value, _COLOURS[finding.severity])
         emit(f"{place} {severity} {rest}")
         if finding.hint:
             emit(f"    hint: {finding.hint}")

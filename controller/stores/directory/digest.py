@@ -24,7 +24,7 @@ class DigestDiffers(Corrupt):
         super().__init__(
             f"{table}: {live.rows} rows add up to {live.digest:x}, "
             f"{kept.rows} rows and {kept.digest:x} were kept",
-            hint="someone else wrote to the store: look at `countersign drift`",
+            hint="someone else wrote to the store: `countersign audit verify` says which table",
         )
         self.table, self.kept, self.live = table, kept, live
 
