@@ -7,7 +7,8 @@ a good one". An adapter for another format (TUF's, say) builds these values and 
                                             revoked_at, revoked_reason
     Role(name, keys, threshold, …)          a threshold over distinct owners
     tally(role, accepted, now=…)            who counts and, key by key, why not
-    require(role, accepted, now=…)          the same, or `ThresholdNotMet`
+    require(role, accepted, now=…)          the same, or `ThresholdNotMet`; `OneOwnerCountsOnce`
+                                            where only the owners are too few
     RootFacts(repository, version, expires, role)
     next_root(trusted, candidate, …)        N+1 after N: version, repository, both thresholds
     check_expiry(what, expires, now)        or `Expired`; the instant itself is already too late
@@ -100,12 +101,36 @@ class ThresholdNotMet(Untrusted):
     ) -> None:
         self.role, self.have, self.need = role, have, need
         self.signers, self.reasons = frozenset(signers), dict(reasons)
-        names = owners or {}
-        told = "; ".join(sorted(f"{names.get(key, key)} {why}" for key, why in reasons.items()))
-        super().__init__(
-            f"role {role!r} needs {need} owners, {have} signed" + (f" ({told})" if told else ""),
-            hint="ask another owner of this role to add a signature: `countersign sign`",
+        self.owners = dict(owners or {})
+        message, hint = self._say()
+        super().__init__(message, hint=hint)
+
+    def _say(self) -> tuple[str, str]:
+        """Return message and hint; the facts are there already."""
+        told = "; ".join(sorted(f"{self.owner(key)} {why}" for key, why in self.reasons.items()))
+        return (
+            f"role {self.role!r} needs {self.need} owners, {self.have} signed"
+            + (f" ({told})" if told else ""),
+            "ask another owner of this role to add a signature: `countersign sign`",
         )
+
+    def owner(self, key: str) -> str:
+        """Return whose a key of the role is; the key itself where nobody said."""
+        return self.owners.get(key, key)
+
+
+class OneOwnerCountsOnce(ThresholdNotMet):
+    """Enough keys of the role signed, but too few different people hold them."""
+
+    code = "trust.one_owner_counts_once"
+
+    def _say(self) -> tuple[str, str]:
+        people = ", ".join(sorted({self.owner(key) for key in self.signers}))
+        message = (
+            f"role {self.role!r} needs {self.need} owners; the {len(self.signers)} keys that "
+            f"signed belong to {people}, and one owner counts once"
+        )
+        return message, "let another owner sign: several keys of one person are one person"
 
 
 class AuthorUnknown(Untrusted):
@@ -226,7 +251,9 @@ def require(
         raise AuthorUnknown(f"role {role.name!r} excludes the author, who is unknown")
     count = tally(role, accepted, now=now, author=author)
     if len(count.owners) < role.threshold:
-        raise ThresholdNotMet(
+        enough_keys = len(count.signers) >= role.threshold
+        refusal = OneOwnerCountsOnce if enough_keys else ThresholdNotMet
+        raise refusal(
             role.name,
             have=len(count.owners),
             need=role.threshold,

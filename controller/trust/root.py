@@ -18,7 +18,7 @@ from controller.trust.core import Role
 from controller.trust.envelope import PAYLOAD_TYPES, ROOT, Envelope, merge, parse
 from controller.trust.keys import KeyId, PublicKey
 from controller.trust.rootfile import MalformedRoot, Reset, Revocation, Wire, WireRole
-from controller.trust.verify import UnknownPayloadType, WrongPayloadType, accepted
+from controller.trust.verify import UnknownPayloadType, WrongPayloadType, accepted, explained
 
 ENVELOPE_MAX_BYTES = 512 * 1024
 STEPS_MAX = 1024
@@ -233,7 +233,8 @@ def pin(envelope: bytes, sha256: Digest) -> TrustedRoot:
         raise PinMismatch(sha256, opened.digest)
     root = parse_root(opened.payload)
     signers = accepted(opened, root.root.keys)
-    core.require(root.root, signers, now=None)
+    with explained(opened, root.root, others_sign=True):
+        core.require(root.root, signers, now=None)
     return TrustedRoot(root, envelope, signers)
 
 
@@ -256,15 +257,17 @@ def _follow(trusted: TrustedRoot, envelope: bytes) -> TrustedRoot:
     opened = _open(envelope)
     # The trusted root's threshold comes first: a stranger's document is not even parsed.
     by_trusted = accepted(opened, trusted.root.root.keys)
-    core.require(trusted.root.root, by_trusted, now=None)
+    with explained(opened, trusted.root.root, others_sign=True):
+        core.require(trusted.root.root, by_trusted, now=None)
     root = parse_root(opened.payload)
     by_candidate = accepted(opened, root.root.keys)
-    core.next_root(
-        trusted.root.facts,
-        root.facts,
-        accepted_by_trusted=by_trusted,
-        accepted_by_candidate=by_candidate,
-    )
+    with explained(opened, root.root, others_sign=True):
+        core.next_root(
+            trusted.root.facts,
+            root.facts,
+            accepted_by_trusted=by_trusted,
+            accepted_by_candidate=by_candidate,
+        )
     return TrustedRoot(root, envelope, by_candidate)
 
 

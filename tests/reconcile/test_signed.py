@@ -10,9 +10,9 @@ from controller.artifacts.wire import BadDocument
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.strictjson import MalformedJson
 from controller.reconcile import admit, signed
-from controller.trust.core import ThresholdNotMet
+from controller.trust.core import OneOwnerCountsOnce, ThresholdNotMet
 from controller.trust.envelope import IN_TOTO, ROOT, Envelope, PayloadsDiffer, parse
-from controller.trust.verify import WrongPayloadType
+from controller.trust.verify import SignatureInvalid, SignerNotInRole, WrongPayloadType
 from tests.support.world import CARDS, TWO, Shop
 
 PLACE = layout.release_dir(ENVIRONMENT)
@@ -41,7 +41,7 @@ def test_a_payload_that_was_changed_under_its_signatures_is_refused(drawer: Shop
     payload = replace(drawer.released[0], created=drawer.clock.now()).payload() + b" "
     drawer.commit({COPY: payload, ENVELOPE: forged(drawer.read(ENVELOPE), payload)})
 
-    with pytest.raises(ThresholdNotMet) as refusal:
+    with pytest.raises(SignatureInvalid) as refusal:
         drawer.signed_release()
 
     assert (refusal.value.have, refusal.value.need) == (0, 2)
@@ -55,7 +55,7 @@ def test_a_bundles_payload_that_was_changed_under_its_signatures_is_refused(draw
     }
     drawer.commit({f"{VERSION}/bundle.json": payload, **envelopes})
 
-    with pytest.raises(ThresholdNotMet):
+    with pytest.raises(SignatureInvalid):
         read_cards(drawer)
 
 
@@ -133,7 +133,7 @@ def test_acknowledgements_and_a_rollback_statement_may_stand_beside_a_release(
 def test_a_signature_of_another_role_does_not_count(drawer: Shop) -> None:
     drawer.commit({ENVELOPE: drawer.sealed(drawer.read(COPY), ("alice", "rollback"))})
 
-    with pytest.raises(ThresholdNotMet) as refusal:
+    with pytest.raises(SignerNotInRole) as refusal:
         drawer.signed_release()
 
     assert (refusal.value.have, refusal.value.need) == (1, 2)
@@ -194,7 +194,7 @@ def with_second_key(shop: Shop, *, owner: str) -> None:
 def test_two_keys_of_one_owner_are_one_owner(drawer: Shop) -> None:
     with_second_key(drawer, owner="alice")
 
-    with pytest.raises(ThresholdNotMet) as refusal:
+    with pytest.raises(OneOwnerCountsOnce) as refusal:
         drawer.signed_release()
 
     assert (refusal.value.have, refusal.value.need) == (1, 2)

@@ -9,6 +9,7 @@ from controller.trust.core import (
     BadRole,
     Delegation,
     Expired,
+    OneOwnerCountsOnce,
     RepositoryDiffers,
     Role,
     RootFacts,
@@ -36,12 +37,15 @@ def test_owners_are_counted_not_keys() -> None:
     second_key = Person.named("alice at home", owner="alice")
     two = role(ALICE, second_key, BOB, threshold=2)
 
-    with pytest.raises(ThresholdNotMet) as refusal:
+    with pytest.raises(OneOwnerCountsOnce) as refusal:
         require(two, {ALICE.id, second_key.id}, now=NOW)
+    with pytest.raises(ThresholdNotMet) as too_few:
+        require(two, {ALICE.id}, now=NOW)
 
     assert (refusal.value.have, refusal.value.need) == (1, 2)
     assert refusal.value.signers == {ALICE.id, second_key.id}
     assert refusal.value.reasons == {BOB.id: "did not sign"}
+    assert type(too_few.value) is ThresholdNotMet
     assert require(two, {second_key.id, BOB.id}, now=NOW).owners == {"alice", "bob"}
 
 

@@ -1,14 +1,21 @@
 """The root: its schema, its grants, and the chain from the pin to the newest."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from controller.kernel.canonical import readable, sha256
-from controller.trust.core import Expired, RepositoryDiffers, ThresholdNotMet, VersionNotNext
-from controller.trust.envelope import IN_TOTO, ROOT
+from controller.trust.core import (
+    Expired,
+    OneOwnerCountsOnce,
+    RepositoryDiffers,
+    ThresholdNotMet,
+    VersionNotNext,
+)
+from controller.trust.envelope import IN_TOTO, ROOT, parse
 from controller.trust.keys import Kind, PublicLine, Scheme
 from controller.trust.root import (
     ENVELOPE_MAX_BYTES,
@@ -23,7 +30,12 @@ from controller.trust.root import (
     pin,
 )
 from controller.trust.rootfile import MalformedRoot
-from controller.trust.verify import UnknownPayloadType, WrongPayloadType
+from controller.trust.verify import (
+    SignatureInvalid,
+    SignerNotInRole,
+    UnknownPayloadType,
+    WrongPayloadType,
+)
 from tests.support.trust import (
     ALICE,
     BOB,
@@ -292,6 +304,51 @@ def test_a_root_without_both_thresholds_is_refused(by: list[Person]) -> None:
 
     with pytest.raises(ThresholdNotMet):
         extend(trusted, [signed_root(document(BOB, CAROL, version=2), by=by)], NOW)
+
+
+def test_a_key_of_the_next_root_only_is_no_stranger_to_this_one() -> None:
+    trusted = pinned(document(ALICE, BOB), by=[ALICE, BOB])
+    second = document(BOB, CAROL, version=2)
+
+    with pytest.raises(ThresholdNotMet) as refusal:
+        extend(trusted, [signed_root(second, by=[BOB, CAROL])], NOW)
+
+    assert type(refusal.value) is ThresholdNotMet
+    assert refusal.value.reasons == {ALICE.id: "did not sign"}
+
+
+def test_a_root_that_only_strangers_signed_is_told_apart() -> None:
+    trusted = pinned(document(ALICE, BOB), by=[ALICE, BOB])
+
+    with pytest.raises(SignerNotInRole) as refusal:
+        extend(trusted, [signed_root(document(CAROL, DAVE, version=2), by=[CAROL, DAVE])], NOW)
+
+    assert refusal.value.strangers == {CAROL.id, DAVE.id}
+
+
+def test_a_root_changed_under_its_signatures_is_told_apart() -> None:
+    trusted = pinned(document(ALICE, BOB), by=[ALICE, BOB])
+    honest = parse(signed_root(document(ALICE, BOB, version=2), by=[ALICE, BOB]))
+    changed = replace(honest, payload=honest.payload + b" ").to_bytes()
+
+    with pytest.raises(SignatureInvalid) as refusal:
+        extend(trusted, [changed], NOW)
+    with pytest.raises(SignatureInvalid):
+        pin(changed, parse(changed).digest)
+
+    assert refusal.value.invalid == {ALICE.id, BOB.id}
+    assert extend(trusted, [honest.to_bytes()], NOW).root.version == 2
+
+
+def test_a_root_that_one_owner_signed_with_two_keys_is_told_apart() -> None:
+    home = Person.named("alice at home", owner="alice")
+    made = document(ALICE, home, BOB)
+    trusted = pinned(made, by=[ALICE, home, BOB])
+
+    with pytest.raises(OneOwnerCountsOnce):
+        extend(trusted, [signed_root({**made, "version": 2}, by=[ALICE, home])], NOW)
+
+    assert extend(trusted, [signed_root({**made, "version": 2}, by=[home, BOB])], NOW)
 
 
 @pytest.mark.parametrize("version", [1, 3])

@@ -5,10 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from controller.trust.core import Role, ThresholdNotMet
+from controller.trust.core import OneOwnerCountsOnce, Role, ThresholdNotMet
 from controller.trust.envelope import IN_TOTO, ROOT, Envelope, PayloadsDiffer, Signature
 from controller.trust.keys import PublicKey, Scheme
-from controller.trust.verify import UnknownPayloadType, WrongPayloadType, verify
+from controller.trust.verify import (
+    SignatureInvalid,
+    SignerNotInRole,
+    UnknownPayloadType,
+    WrongPayloadType,
+    verify,
+)
 from tests.support.trust import ALICE, BOB, CAROL, NOW, Person, role, sealed
 
 TWO_OF_TWO = role(ALICE, BOB, threshold=2)
@@ -55,29 +61,79 @@ def test_one_owner_with_two_keys_counts_once() -> None:
     home = Person.named("alice at home", owner="alice")
     two_of_three = role(ALICE, home, BOB, threshold=2)
 
-    with pytest.raises(ThresholdNotMet):
+    with pytest.raises(OneOwnerCountsOnce) as refusal:
         ask(sealed(b"{}", by=[ALICE, home]), of=two_of_three)
 
+    assert refusal.value.signers == {ALICE.id, home.id}
+    assert "belong to alice, and one owner counts once" in str(refusal.value)
     assert ask(sealed(b"{}", by=[home, BOB]), of=two_of_three) == {"alice", "bob"}
 
 
+def test_too_few_who_signed_is_only_that() -> None:
+    with pytest.raises(ThresholdNotMet) as refusal:
+        ask(sealed(b"{}", by=[ALICE]))
+
+    assert type(refusal.value) is ThresholdNotMet
+    assert "bob did not sign" in str(refusal.value)
+
+
 def test_a_changed_payload_is_refused() -> None:
-    with pytest.raises(ThresholdNotMet):
+    with pytest.raises(SignatureInvalid) as refusal:
         ask(replace(sealed(b"{}", by=[ALICE, BOB]), payload=b"{ }"))
+
+    assert refusal.value.invalid == {ALICE.id, BOB.id}
+    assert (refusal.value.have, refusal.value.need) == (0, 2)
+    assert set(refusal.value.reasons.values()) == {"made a signature that does not verify"}
+    assert "changed after alice and bob signed" in str(refusal.value)
+    assert "did not sign" not in str(refusal.value)
+
+
+def test_a_changed_payload_whose_signatures_name_nobody_is_refused() -> None:
+    made = sealed(b"{}", by=[ALICE, BOB])
+    nameless = tuple(Signature(None, one.sig) for one in made.signatures)
+
+    with pytest.raises(SignatureInvalid) as refusal:
+        ask(replace(made, payload=b"{ }", signatures=nameless))
+
+    assert refusal.value.invalid == frozenset()
+
+
+def test_a_bad_signature_beside_enough_good_ones_does_no_harm() -> None:
+    made = sealed(b"{}", by=[ALICE, BOB])
+    bad = Signature(CAROL.id, b"x" * 64), Signature(ALICE.id, b"x" * 64)
+
+    assert ask(replace(made, signatures=(*bad, *made.signatures))) == {"alice", "bob"}
+
+
+def test_a_bad_signature_of_somebody_who_also_made_a_good_one_is_no_reason() -> None:
+    made = sealed(b"{}", by=[ALICE])
+
+    with pytest.raises(ThresholdNotMet) as refusal:
+        ask(replace(made, signatures=(*made.signatures, Signature(ALICE.id, b"x" * 64))))
+
+    assert type(refusal.value) is ThresholdNotMet
 
 
 def test_a_changed_payload_type_is_refused() -> None:
     relabelled = replace(sealed(b"{}", by=[ALICE, BOB], payload_type=ROOT), payload_type=IN_TOTO)
 
-    with pytest.raises(ThresholdNotMet):
+    with pytest.raises(SignatureInvalid):
         ask(relabelled)
 
 
 def test_a_stranger_does_not_count() -> None:
-    with pytest.raises(ThresholdNotMet) as refusal:
+    with pytest.raises(SignerNotInRole) as refusal:
         ask(sealed(b"{}", by=[ALICE, CAROL]))
 
+    assert refusal.value.strangers == {CAROL.id}
+    assert refusal.value.signers == {ALICE.id}
+    assert (refusal.value.have, refusal.value.need) == (1, 2)
     assert refusal.value.reasons == {BOB.id: "did not sign"}
+    assert "alice, bob" in refusal.value.hint
+
+
+def test_a_stranger_beside_enough_owners_does_no_harm() -> None:
+    assert ask(sealed(b"{}", by=[ALICE, BOB, CAROL])) == {"alice", "bob"}
 
 
 @pytest.mark.parametrize("keyid", [None, "", "SHA256:somebody", CAROL.id])
@@ -92,8 +148,10 @@ def test_a_wrong_hint_loses_no_signature(keyid: str | None) -> None:
 def test_signatures_of_odd_sizes_are_only_bad(size: int) -> None:
     made = sealed(b"{}", by=[ALICE, BOB])
 
-    with pytest.raises(ThresholdNotMet):
+    with pytest.raises(SignatureInvalid) as refusal:
         ask(replace(made, signatures=(made.signatures[0], Signature(BOB.id, b"x" * size))))
+
+    assert refusal.value.invalid == {BOB.id}
 
 
 def test_an_unknown_payload_type_is_refused() -> None:
@@ -153,5 +211,5 @@ def test_both_schemes_meet_one_threshold() -> None:
 def test_a_signature_in_the_scheme_that_was_not_declared_does_not_count() -> None:
     declared = role(ALICE, Person.named("carol", scheme=Scheme.SSHSIG), threshold=2)
 
-    with pytest.raises(ThresholdNotMet):
+    with pytest.raises(SignatureInvalid, match="another scheme"):
         ask(sealed(b"{}", by=[ALICE, CAROL]), of=declared)
