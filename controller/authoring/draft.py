@@ -12,7 +12,9 @@ from controller.artifacts.draft import Draft
 from controller.artifacts.layout import BundleId, draft_path, files_path
 from controller.artifacts.merkle import Counts, FilesSummary, NoMemory, files_root
 from controller.artifacts.shards import SHARD_ADVISED_BYTES
+from controller.artifacts.walk import BadTree, TooLarge
 from controller.artifacts.wire import BadDocument
+from controller.authoring.told import told
 from controller.authoring.view import View
 from controller.kernel.errors import Refused, Unclean
 from controller.kernel.findings import Finding, Report, Severity
@@ -25,13 +27,14 @@ from controller.policy.lint import (
     lint_dataset,
     lint_document,
     lint_shard,
+    stray,
     widen,
 )
 from controller.policy.rail import Rail
 
 FILE_SIZE_MAX_BYTES = 64 * 1024 * 1024
 
-_PATH, _JSON, _SIZE = "common/ENC004", "common/ENC005", "common/ENC009"
+_JSON, _SIZE = "common/ENC005", "common/ENC009"
 
 
 class NoDraft(Refused):
@@ -129,7 +132,8 @@ def lint_draft(
     """Judge a draft; return every finding, and the counts of each table.
 
     `tree` is the repository's. Everything that can be said about a file or a line is a finding;
-    what is raised (`NoDraft`, `UnknownRail`, `BadTree`, `TooLarge`) leaves nothing to look at.
+    what is raised (`NoDraft`, `UnknownRail`, a `BadTree` above the bundle's files, a `TooLarge` of
+    all of them) leaves nothing to look at.
     """
     view = View(objects, tree)
     rail = rails.get(bundle.rail)
@@ -159,8 +163,13 @@ def lint_files(objects: Objects, tree: Oid, where: str, rail: Rail) -> LintedFil
     tables: dict[str, list[Place]] = defaultdict(list)
     counts: dict[str, Counts] = {}
     found: list[Finding] = []
-    for path, oid in walk.files(objects, tree, where):
-        data = walk.read_blob(objects, oid, path, FILE_SIZE_MAX_BYTES)
+    faults: list[BadTree] = []
+    for path, oid in walk.files(objects, tree, where, faults):
+        try:
+            data = walk.read_blob(objects, oid, path, FILE_SIZE_MAX_BYTES)
+        except (BadTree, TooLarge) as error:
+            found.append(told(error, path))
+            continue
         table, kind = _belongs(path.removeprefix(f"{where}/"))
         if len(data) > SHARD_ADVISED_BYTES:
             found.append(_finding(rail, _SIZE, path, f"{len(data):,} bytes"))
@@ -173,7 +182,8 @@ def lint_files(objects: Objects, tree: Oid, where: str, rail: Rail) -> LintedFil
         elif kind == "json" and table in rail.documents:
             found += lint_document(rail, table, data, path)
         else:
-            found.append(_finding(rail, _PATH, path, f"no table or document of rail {rail.name}"))
+            found.append(stray(rail, path))
+    found += [told(fault, where) for fault in faults]
     return LintedFiles(tables, tuple(found), counts)
 
 
@@ -196,7 +206,8 @@ def _window(view: View, bundle: BundleId, rail: Rail) -> tuple[Window, list[Find
     try:
         return read_draft(view, bundle).window, []
     except MalformedJson as error:
-        return Window(), [_finding(rail, _JSON, path, error.reason, error.line)]
+        about = f"{error.reason} (column {error.column})"
+        return Window(), [_finding(rail, _JSON, path, about, error.line, hint=error.hint)]
     except BadDocument as error:
         return Window(), [_finding(rail, _JSON, path, error.reason, error.line, error.pointer)]
 
@@ -209,8 +220,15 @@ def _belongs(path: str) -> tuple[str, str]:
 
 
 def _finding(
-    rail: Rail, rule_id: str, path: str, about: str, line: int = 0, column: str = ""
+    rail: Rail,
+    rule_id: str,
+    path: str,
+    about: str,
+    line: int = 0,
+    column: str = "",
+    *,
+    hint: str = "",
 ) -> Finding:
     rule = rail.rule(rule_id)
     message = f"{rule.message}: {about}"
-    return Finding(rule.id, rule.severity, path, message, line, column, rule.hint)
+    return Finding(rule.id, rule.severity, path, message, line, column, hint or rule.hint)

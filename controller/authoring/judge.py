@@ -17,13 +17,15 @@ from controller.artifacts.draft import Draft
 from controller.artifacts.layout import TOP_LEVEL, BadName, BundleId
 from controller.artifacts.merkle import Counts, DictMemory, files_root
 from controller.artifacts.pinned import FilesNotFound
+from controller.artifacts.walk import BadTree
 from controller.artifacts.wire import BadDocument
 from controller.authoring.chain import check_chain, environments_before
 from controller.authoring.draft import LintedFiles, NoDraft, bundles_of, lint_files, read_draft
 from controller.authoring.releases import release_in
 from controller.authoring.staged import Subject
+from controller.authoring.told import rule_of, told
 from controller.authoring.trusted import NoRoot, Pin, Trusted, trusted_root
-from controller.kernel.errors import ControllerError, Unavailable
+from controller.kernel.errors import ControllerError, Refused, Unavailable
 from controller.kernel.findings import Finding, Report, Severity
 from controller.kernel.objects import Oid
 from controller.kernel.strictjson import MalformedJson
@@ -37,6 +39,19 @@ from controller.trust.core import ThresholdNotMet
 from controller.trust.history import ReleaseExpired
 
 _T = TypeVar("_T")
+
+
+class NothingHere(Refused):
+    """There is nothing of an artifact repository to judge, which is not the same as clean."""
+
+    code = "authoring.nothing_here"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} holds none of {', '.join(TOP_LEVEL)}",
+            hint="name the folder or the branch of an artifact repository",
+        )
+        self.name = name
 
 
 @dataclass(slots=True)
@@ -88,6 +103,8 @@ class _Judge:
     _had_release: frozenset[str] = frozenset()
 
     def run(self, environment: str | None, note: Callable[[int, int | None], None]) -> Judgement:
+        if all(self.subject.view.find(name) is None for name in TOP_LEVEL):
+            raise NothingHere(self.subject.name)
         self._layout()
         trusted = self._try(layout.ROOT_DIR, self._root)
         rails = self._try("policies", self._rails)
@@ -113,10 +130,7 @@ class _Judge:
     # What is raised becomes a finding
 
     def _say(self, error: ControllerError, path: str, severity: Severity = Severity.ERROR) -> None:
-        told = getattr(error, "path", path)
-        place = told if isinstance(told, str) and told else path
-        message = str(error).removeprefix(f"{place}: ").removeprefix(f"{place} ")
-        self.found.append(Finding(rule_of(error), severity, place, message, hint=error.hint))
+        self.found.append(told(error, path, severity))
 
     def _try(self, path: str, step: Callable[[], _T]) -> _T | None:
         try:
@@ -140,10 +154,12 @@ class _Judge:
         if not entry.is_tree:
             self.found.append(_stray(name))
             return
-        for file in walk.files(self.subject.history, entry.oid, name):
+        faults: list[BadTree] = []
+        for file in walk.files(self.subject.history, entry.oid, name, faults):
             self.checked.files += 1
             if not _belongs(file.path):
                 self.found.append(_stray(file.path))
+        self.found += [told(fault, name) for fault in faults]
 
     def _root(self) -> Trusted | None:
         view = self.subject.view
@@ -210,12 +226,12 @@ class _Judge:
         try:
             return read_draft(self.subject.view, bundle)
         except MalformedJson as error:
-            self.found.append(
-                Finding(rule_of(error), Severity.ERROR, path, error.reason, error.line)
-            )
-        except BadDocument as error:
-            about = (error.reason, error.line, error.pointer)
+            message = f"{error.reason} (column {error.column})"
+            about = (message, error.line, "", error.hint)
             self.found.append(Finding(rule_of(error), Severity.ERROR, path, *about))
+        except BadDocument as error:
+            where = (error.reason, error.line, error.pointer)
+            self.found.append(Finding(rule_of(error), Severity.ERROR, path, *where))
         except ControllerError as error:
             self._say(error, path)
         return None
@@ -368,11 +384,6 @@ class _Trees:
             if entry is not None and entry.is_tree and entry.oid not in self._seen:
                 self._seen[entry.oid] = None
                 yield entry.oid
-
-
-def rule_of(error: ControllerError) -> str:
-    """Return the rule id that an error is reported under."""
-    return f"trust/{error.code.removeprefix('trust.')}"
 
 
 def _belongs(path: str) -> bool:

@@ -63,6 +63,7 @@ def rollback(  # noqa: PLR0913, PLR0917  one parameter per option
             workspace.wait_until_applied(config, released.commit, timeout)
         return
     target = rolling.find_target(author.workspace, author.environment, to)
+    workspace.ask_production(config, target.statement.serial, target.ref.sha256)
     if statement:
         if not reason:
             raise typer.BadParameter("--statement needs --reason TEXT")

@@ -9,12 +9,13 @@ import typer
 
 from controller.cli.options import deadline
 from controller.cli.output import say
-from controller.kernel.errors import Refused
+from controller.kernel.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from controller.adapters.gitcli import ChildEnvironment
     from controller.authoring.rollback import CommitKey
     from controller.authoring.view import View, Workspace
+    from controller.kernel.canonical import Digest
     from controller.kernel.objects import Oid
     from controller.trust.root import Root
     from controller.trust.sign import Signer
@@ -159,6 +160,19 @@ def pinned_sha256(config: Path | None) -> str | None:
     if not settings.is_named(config):
         return None
     return settings.load(settings.named_file(config)).trust.root_sha256
+
+
+def ask_production(config: Path | None, serial: int, sha256: "Digest") -> None:
+    """Refuse a rollback that this host's controller would refuse; without a host, go on."""
+    from controller.app import settings
+    from controller.app.preflight import check_rollback
+
+    if not settings.is_named(config):
+        return
+    try:
+        check_rollback(settings.load(settings.named_file(config)), serial, sha256)
+    except Unavailable as error:
+        say(f"note: production could not be asked first ({error})")
 
 
 def wait_until_applied(config: Path | None, commit: "Oid", timeout: float | None) -> None:

@@ -1,0 +1,30 @@
+"""Ask production before a commit is made that it would refuse."""
+
+from controller.app import wiring
+from controller.app.settings import Settings
+from controller.kernel.canonical import Digest
+from controller.source.history import ancestry
+from controller.stores.control import store as control
+from controller.trust.history import RollbackReason, RollbackRefused, check_ancestry
+
+
+def check_rollback(settings: Settings, serial: int, sha256: Digest) -> None:
+    """Raise when this host's controller would refuse to go back to a release it never applied.
+
+    Also when the branch no longer contains what was accepted. Dates and signatures are judged when
+    the commit is there.
+    """
+    with wiring.world(settings) as world:
+        before = control.read_applied(world.connection, world.environment)
+        if before is None:
+            return  # Nothing is applied yet, so nothing is gone back from.
+        head = world.head()
+        descends = ancestry(world.repository, before.commit, head).descends
+        check_ancestry(before.commit, before.commit, head, descends=descends)
+        applied = {
+            (one.serial, one.sha256)
+            for one in control.releases(world.connection, world.environment)
+            if one.applied_at is not None
+        }
+    if (serial, sha256) not in applied:
+        raise RollbackRefused(serial, before.serial_high, RollbackReason.NEVER_APPLIED)
