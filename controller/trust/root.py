@@ -284,4 +284,4 @@ def _open(envelope: bytes) -> Envelope:
 
 def _role(name: str, wanted: WireRole, wire: Wire) -> Role[PublicKey]:
     keys = tuple(wire.keys[key] for key in wanted.keys)
-    return Role(name, keys, wanted.threshold, wanted.exclude_author)
+    return Role(name, keys, wanted.threshold)

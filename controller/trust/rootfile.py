@@ -52,7 +52,6 @@ class WireRole:
 
     keys: tuple[KeyId, ...]
     threshold: int
-    exclude_author: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +176,13 @@ class _Roles:
                 f"{threshold} is more than the {owners} owners of its keys",
                 hint="a threshold counts owners, not keys",
             )
-        exclude_author = _flag(members.get("exclude_author", False), f"{pointer}/exclude_author")
-        return WireRole(keys, threshold, exclude_author)
+        if _flag(members.get("exclude_author", False), f"{pointer}/exclude_author"):
+            raise MalformedRoot(
+                f"{pointer}/exclude_author",
+                "is reserved and not supported yet",
+                hint="leave it out, or set it to false; a threshold over owners does not need it",
+            )
+        return WireRole(keys, threshold)
 
     def optional(self, roles: Mapping[str, object], name: str) -> WireRole | None:
         return self.one(roles[name], f"/roles/{name}") if name in roles else None

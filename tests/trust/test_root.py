@@ -65,7 +65,7 @@ def test_a_full_root_is_read() -> None:
             "heartbeat": granted(ALICE),
             "commit": granted(ALICE, BOB),
             "ci": granted(BOB),
-            "release": {"production": granted(ALICE, BOB, threshold=2, exclude_author=True)},
+            "release": {"production": granted(ALICE, BOB, threshold=2, exclude_author=False)},
         },
         revoked={BOB.id: {"at": "2026-11-19T00:00:00Z", "reason": "lost laptop"}},
         floors={"production": {"serial": 30}, "bundles": {"card-bin/binlist": 17}},
@@ -80,7 +80,7 @@ def test_a_full_root_is_read() -> None:
     root = read(made)
 
     assert root.root.threshold == 2
-    assert root.release_role("production").exclude_author
+    assert not root.release_role("production").exclude_author
     assert root.release_role("production").grandfathered == {"b" * 64}
     assert root.rollback_role("production").max_age == timedelta(days=30)
     assert [key.owner for key in root.audit_keys("controller-a")] == ["alice", "bob"]
@@ -162,6 +162,8 @@ DIGEST_ = "a" * 64
         (put("roles", "root", "keys", value=[1]), "/roles/root/keys/0"),
         (put("roles", "root", "keys", value="all"), "/roles/root/keys"),
         (put("roles", "root", "exclude_author", value=1), "/roles/root/exclude_author"),
+        (put("roles", "root", "exclude_author", value=True), "/roles/root/exclude_author"),
+        (put(*DELEGATION, "exclude_author", value=True), "/roles/bundle/0/exclude_author"),
         (put("roles", "root", "max_age", value="P1D"), "/roles/root"),
         (put("roles", "bundle", value={}), "/roles/bundle"),
         (put(*DELEGATION, "paths", value=[]), "/roles/bundle/0/paths"),
