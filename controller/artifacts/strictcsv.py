@@ -175,6 +175,9 @@ def _split(text: str, start: int, width: int) -> list[Row] | None:
 
 def _read_slowly(text: str, columns: Sequence[str]) -> tuple[list[Row], list[Problem]]:
     problems: list[Problem] = []
+    if "\n" not in text and "\r" in text:
+        message, hint = "lines end with CR alone", "save the file with LF line ends"
+        return [], [Problem(1, "", _FORM, message, hint)]
     found = text.split("\n")
     if found[-1]:
         problems.append(
@@ -184,7 +187,7 @@ def _read_slowly(text: str, columns: Sequence[str]) -> tuple[list[Row], list[Pro
         found.pop()
     returns = sum(line.endswith("\r") for line in found)
     if returns:
-        message = f"{returns} lines end with CR LF"
+        message = "1 line ends with CR LF" if returns == 1 else f"{returns} lines end with CR LF"
         problems.append(Problem(1, "", _FORM, message, "save the file with LF line ends"))
         found = [line.removesuffix("\r") for line in found]
     if not found or _cells(found[0])[0] != tuple(columns):

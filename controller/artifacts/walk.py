@@ -121,6 +121,26 @@ def _known_level(raw: bytes) -> tuple[Entry, ...]:
     return _level(raw, "")
 
 
+def judged(objects: Objects, tree: Oid, path: str) -> tuple[tuple[Entry, ...], list[BadTree]]:
+    """Return what of one level can be read, and every fault: for a report, never to act on."""
+    try:
+        return children(objects, tree, path), []
+    except BadTree as bad:
+        strict = bad
+    try:
+        entries = parse_tree(_read_tree(objects, tree, path))
+    except BadTree:
+        return (), [strict]
+    faults = _faults(entries, path)
+    kept = [
+        mode + b" " + name + b"\0" + oid for mode, name, oid in entries if not _fault(mode, name)
+    ]
+    try:
+        return _level(b"".join(kept), path), faults
+    except BadTree as bad:
+        return (), [*faults, bad]
+
+
 def _level(raw: bytes, path: str) -> tuple[Entry, ...]:
     found = _ENTRY.findall(raw)
     # The expression skips what it does not know, so the sizes tell whether it knew everything.
@@ -134,10 +154,16 @@ def _level(raw: bytes, path: str) -> tuple[Entry, ...]:
     return tuple(Entry(name.decode(), mode == _DIRECTORY, oid) for mode, name, oid in found)
 
 
-def files(objects: Objects, tree: Oid, path: str) -> Iterator[File]:
-    """Yield every file below a tree in byte order of paths; `path` stands before each."""
+def files(
+    objects: Objects, tree: Oid, path: str, faults: list[BadTree] | None = None
+) -> Iterator[File]:
+    """Yield every file below a tree in byte order of paths; `path` stands before each.
+
+    With a list of `faults`, what cannot be read is put there and the walk goes on: for a report,
+    never to act on.
+    """
     budget = _Budget(path)
-    stack = [_listing(objects, tree, path, budget)]
+    stack = [_listing(objects, tree, path, budget, faults)]
     while stack:
         below, entries = stack[-1]
         entry = next(entries, None)
@@ -146,7 +172,7 @@ def files(objects: Objects, tree: Oid, path: str) -> Iterator[File]:
         elif entry.is_tree:
             here = _join(below, entry.name)
             _refuse_depth(len(stack), here)
-            stack.append(_listing(objects, entry.oid, here, budget))
+            stack.append(_listing(objects, entry.oid, here, budget, faults))
         else:
             yield File(_join(below, entry.name), entry.oid)
 
@@ -242,9 +268,14 @@ def _find_first(objects: Objects, tree: Oid, name: str) -> Entry | None:
 
 
 def _listing(
-    objects: Objects, tree: Oid, path: str, budget: _Budget
+    objects: Objects, tree: Oid, path: str, budget: _Budget, faults: list[BadTree] | None
 ) -> tuple[str, Iterator[Entry]]:
-    entries = children(objects, tree, path)
+    if faults is None:
+        entries = children(objects, tree, path)
+    else:
+        entries, bad = judged(objects, tree, path)
+        faults += bad
+        budget.spend(len(bad))
     budget.spend(len(entries))
     return path, iter(entries)
 
@@ -272,14 +303,19 @@ def _merged(
 
 def _first_fault(raw: bytes, path: str) -> BadTree:
     try:
-        entries = parse_tree(raw)
+        faults = _faults(parse_tree(raw), path)
     except BadTree as bad:
         return BadTree(path, bad.reason)
-    for mode, name, _ in entries:
-        fault = _fault(mode, name)
-        if fault is not None:
-            return BadTree(_join(path, _shown(name)), fault[0], hint=fault[1])
-    return BadTree(path, "not a tree that git would write")
+    return faults[0] if faults else BadTree(path, "not a tree that git would write")
+
+
+def _faults(entries: Sequence[tuple[bytes, bytes, Oid]], path: str) -> list[BadTree]:
+    """Return what is wrong with each entry by itself."""
+    return [
+        BadTree(_join(path, _shown(name)), fault[0], hint=fault[1])
+        for mode, name, _ in entries
+        if (fault := _fault(mode, name)) is not None
+    ]
 
 
 def _fault(mode: bytes, name: bytes) -> tuple[str, str] | None:

@@ -60,7 +60,8 @@ def parse(
 ) -> Any:
     """Return the value of `data` as dict, list, str, int, bool, None (and `Decimal` on request)."""
     if len(data) > size_max_bytes:
-        raise MalformedJson(f"{len(data)} bytes is more than the {size_max_bytes} we read")
+        reason = f"{len(data)} bytes is more than the {size_max_bytes} we read"
+        raise MalformedJson(reason, hint="split the document")
     text = _decode(data)
     _refuse_depth(text, depth_max)
     try:
@@ -72,7 +73,8 @@ def parse(
             parse_constant=_refuse_constant,
         )
     except json.JSONDecodeError as error:
-        raise MalformedJson(error.msg, line=error.lineno, column=error.colno) from None
+        hint = "see the commas, quotes and brackets here and just before"
+        raise MalformedJson(error.msg, line=error.lineno, column=error.colno, hint=hint) from None
     except _Unacceptable as bad:
         token = next((token for token in _scan(text) if bad.is_at(token)), None)
         place = _place(text, token.offset if token else 0)
@@ -83,7 +85,8 @@ def parse(
     if "\\u" in text and _SURROGATE.search(json.dumps(value, ensure_ascii=False, default=str)):
         token = next(token for token in _scan(text) if _holds_surrogate(token.text))
         place = _place(text, token.offset)
-        raise MalformedJson("a lone surrogate is not text", line=place.line, column=place.column)
+        reason, hint = "a lone surrogate is not text", "write the character itself"
+        raise MalformedJson(reason, line=place.line, column=place.column, hint=hint)
     return value
 
 
@@ -130,8 +133,8 @@ def _refuse_depth(text: str, depth_max: int) -> None:
             depth += 1
             if depth > depth_max:
                 place = _place(text, match.start())
-                reason = f"nested deeper than {depth_max}"
-                raise MalformedJson(reason, line=place.line, column=place.column)
+                reason, hint = f"nested deeper than {depth_max}", "write it with fewer levels"
+                raise MalformedJson(reason, line=place.line, column=place.column, hint=hint)
         elif match[0] in ("]", "}"):
             depth -= 1
 
@@ -139,7 +142,9 @@ def _refuse_depth(text: str, depth_max: int) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _Unacceptable("a key that stands twice in one object", _second_time())
+        raise _Unacceptable(
+            "a key that stands twice in one object", _second_time(), "write every key once"
+        )
     return members
 
 
@@ -182,7 +187,8 @@ def _decimal(text: str) -> Decimal:
 
 
 def _refuse_constant(text: str) -> Any:
-    raise _Unacceptable(f"{text} is not JSON", lambda token: token.text == text)
+    hint = "leave the member out, or write null"
+    raise _Unacceptable(f"{text} is not JSON", lambda token: token.text == text, hint)
 
 
 def _holds_surrogate(token: str) -> bool:

@@ -21,11 +21,20 @@ from controller.policy.rules import Batch, RowCheck, compile_rows, finding
 from controller.policy.schema import DocumentSchema, RowSchema
 from controller.policy.text import masked, quoted
 
-__all__ = ["LintBundle", "lint_dataset", "lint_document", "lint_rows", "lint_shard", "widen"]
+__all__ = [
+    "LintBundle",
+    "lint_dataset",
+    "lint_document",
+    "lint_rows",
+    "lint_shard",
+    "stray",
+    "widen",
+]
 
 _SHAPE = "common/SYN001"
 _JSON = "common/ENC005"
 _PATH = "common/ENC004"
+_STRAY = "common/ENC010"
 _GOOD_PATH = compile_pattern("^[a-z0-9._/-]{1,400}$")
 _CHUNK_ROWS = 50_000
 
@@ -155,15 +164,25 @@ def lint_document(rail: Rail, kind: str, data: bytes, path: str) -> list[Finding
         document = strictjson.parse(data)
     except strictjson.MalformedJson as error:
         rule = rail.rule(_JSON)
+        about = masked(f"{error.reason} (column {error.column})")
         hint = error.hint or rule.hint
-        return [Finding(rule.id, rule.severity, path, masked(error.reason), error.line, "", hint)]
+        return [Finding(rule.id, rule.severity, path, about, error.line, "", hint)]
     found = []
     for violation in schema.violations(document):
         rule = rail.rule(violation.rule or _SHAPE)
-        line = strictjson.locate(data, violation.pointer).line
-        about = masked(violation.message)
-        found.append(finding(rule, path, line, violation.pointer, about))
+        place = strictjson.locate(data, violation.pointer)
+        about = f"{masked(violation.message)} (column {place.column})"
+        found.append(finding(rule, path, place.line, violation.pointer, about))
     return found
+
+
+def stray(rail: Rail, path: str) -> Finding:
+    """Return what is to be said of a bundle's file that is no table or document of its rail."""
+    rule = rail.rule(_STRAY)
+    places = [f"{name}.csv or {name}/*.csv" for name in sorted(rail.tables)]
+    places += [f"{name}/*.json" for name in sorted(rail.documents)]
+    hint = f"below files/, rail {rail.name} has {', '.join(places)}"
+    return Finding(rule.id, rule.severity, path, rule.message, hint=hint)
 
 
 def lint_dataset(bundles: Sequence[LintBundle]) -> list[Finding]:

@@ -11,7 +11,7 @@ from controller.kernel.errors import Unclean
 from controller.kernel.findings import Finding, Report
 from controller.kernel.objects import Objects, Oid
 from controller.plan.changes import FILE_SIZE_MAX_BYTES, table_of
-from controller.policy.lint import lint_document, lint_rows, lint_shard
+from controller.policy.lint import lint_document, lint_rows, lint_shard, stray
 from controller.policy.rail import Rail
 from controller.reconcile.admit import Admitted
 from controller.stores.control.model import AppliedBundle
@@ -87,7 +87,7 @@ def inspect_file(
     """Yield the findings of one file of a bundle, given earlier contents that were clean."""
     table = table_of(file, path)
     if table is None or (table not in rail.tables and table not in rail.documents):
-        yield _stray(rail, file)
+        yield stray(rail, file)
     elif table in rail.documents:
         yield from lint_document(rail, table, data, file)
     elif not olds:
@@ -108,16 +108,3 @@ def _changed_rows(
         return
     new = [at for at, line in enumerate(lines) if line not in known]
     yield from lint_rows(rail, table, [rows[at] for at in new], [at + 2 for at in new], file)
-
-
-def _stray(rail: Rail, file: str) -> Finding:
-    rule = rail.rule("common/ENC004")
-    return Finding(
-        rule.id,
-        rule.severity,
-        file,
-        f"rail {rail.name} has no place for this file",
-        0,
-        "",
-        f"tables: {', '.join(sorted(rail.tables))}; documents: {', '.join(sorted(rail.documents))}",
-    )

@@ -94,6 +94,18 @@ def test_a_cell_of_exactly_the_longest_size_is_read() -> None:
     assert spoken(HEADER + b"a," + b"x" * FIELD_SIZE_MAX + b",\n") == []
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (HEADER.replace(b"\n", b"\r") + b"a,x,\r", "lines end with CR alone"),
+        (HEADER + b"a,x,\r\n", "1 line ends with CR LF"),
+        (HEADER.replace(b"\n", b"\r\n") + b"a,x,\r\n", "2 lines end with CR LF"),
+    ],
+)
+def test_other_line_ends_are_called_by_their_name(data: bytes, message: str) -> None:
+    assert [problem.message for problem in read(data, COLUMNS)[1]] == [message]
+
+
 def test_every_problem_is_reported_in_one_go() -> None:
     found = spoken(HEADER + b"b,=x,\na, y\n")
 

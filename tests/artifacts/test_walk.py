@@ -161,6 +161,42 @@ def test_a_folder_that_is_a_link_at_the_top_is_refused() -> None:
         find(objects, tree, "bundles/x")
 
 
+def test_a_report_hears_of_every_bad_entry_and_of_all_that_is_good() -> None:
+    objects = MemoryObjects()
+    one = objects.blob(b"1")
+    below = objects.put("tree", raw_tree([(b"120000", b"link", one), (FILE, b"good", one)]))
+    entries = [(FILE, b"README.md", one), (b"100755", b"run", one), (FOLDER, b"sub", below)]
+    tree = objects.put("tree", raw_tree([*entries, (FILE, b"z", one)]))
+    faults: list[BadTree] = []
+
+    found = [file.path for file in files(objects, tree, "a", faults)]
+
+    assert found == ["a/sub/good", "a/z"]
+    assert [fault.path for fault in faults] == ["a/README.md", "a/run", "a/sub/link"]
+    with pytest.raises(BadTree, match=r"a/README\.md"):
+        list(files(objects, tree, "a"))
+
+
+def test_a_report_reads_nothing_of_a_level_whose_order_is_wrong() -> None:
+    objects = MemoryObjects()
+    one = objects.blob(b"1")
+    tree = objects.put("tree", raw_tree([(FILE, b"b", one), (FILE, b"a", one)]))
+    faults: list[BadTree] = []
+
+    assert list(files(objects, tree, "x", faults)) == []
+    assert [fault.path for fault in faults] == ["x"]
+
+
+def test_a_report_passes_over_a_folder_that_is_none() -> None:
+    objects = MemoryObjects()
+    one = objects.blob(b"1")
+    tree = objects.put("tree", raw_tree([(FOLDER, b"a", one), (FILE, b"b", one)]))
+    faults: list[BadTree] = []
+
+    assert [file.path for file in files(objects, tree, "x", faults)] == ["x/b"]
+    assert "named as a directory" in str(faults[0])
+
+
 def test_a_missing_object_is_never_an_empty_folder() -> None:
     objects = MemoryObjects()
     tree = objects.put("tree", raw_tree([(FOLDER, b"a", Oid(b"\1" * 20))]))

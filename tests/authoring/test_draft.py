@@ -43,7 +43,20 @@ def test_rows_are_compared_with_each_other(shop: Shop) -> None:
 def test_a_file_that_belongs_nowhere_is_found(shop: Shop) -> None:
     shop.write(f"{FILES}/notes.txt", b"mine\n")
 
-    assert places(linted(shop)) == [("common/ENC004", f"{FILES}/notes.txt", 0)]
+    report = linted(shop)
+
+    assert places(report) == [("common/ENC010", f"{FILES}/notes.txt", 0)]
+    assert "participants.csv" in report.findings[0].hint
+
+
+def test_one_bad_mode_does_not_hide_the_other_files(shop: Shop) -> None:
+    shop.write(f"{FILES}/ranges/more.csv", b"mine\n")
+    (shop.folder / FILES / "participants.csv").chmod(0o755)
+
+    found = places(linted(shop))
+
+    assert ("trust/walk.bad_tree", f"{FILES}/participants.csv", 0) in found
+    assert ("common/ENC007", f"{FILES}/ranges/more.csv", 1) in found
 
 
 def test_a_malformed_draft_json_is_a_finding_with_its_line(shop: Shop) -> None:

@@ -57,4 +57,5 @@ def test_rfc_8785_vectors_inside_the_profile_give_their_bytes(shared_dir: Path) 
         assert mine == (folder.parent / "output" / file.name).read_bytes()
         assert mine == rfc8785.dumps(value)
 
+    # Keys beyond ASCII, and floats, put the other four outside: see docs/decisions/0011.
     assert inside == ["arrays", "unicode"]

@@ -80,6 +80,54 @@ def test_a_pointer_finds_its_line_and_column() -> None:
     assert locate(data, "/nothing") == Place(1, 1)
 
 
+def test_json_test_suite_in_production_mode_takes_nothing_more(shared_dir: Path) -> None:
+    folder = shared_dir / "vectors" / "jsontestsuite" / "test_parsing"
+    refused = {}
+    for file in sorted(folder.glob("*.json")):
+        try:
+            parse(file.read_bytes())
+        except MalformedJson as error:
+            refused[file.name] = error.reason
+
+    taken = [file.name for file in folder.glob("*.json") if file.name not in refused]
+    assert [name for name in taken if name[0] != "y"] == []
+    assert {reason for name, reason in refused.items() if name[0] == "y"} == {
+        "a key that stands twice in one object",
+        "a number with a fraction or an exponent",
+    }
+
+
+EXACT = {
+    "number_1000000000000000.json",
+    "object_key_nfc_nfd.json",
+    "object_key_nfd_nfc.json",
+    "string_with_escaped_NULL.json",
+}
+FRACTIONS = {
+    "number_1.0.json",
+    "number_1.000000000000000005.json",
+    "number_1e-999.json",
+    "number_1e6.json",
+}
+
+
+@pytest.mark.parametrize(("decimals", "values"), [(False, EXACT), (True, EXACT | FRACTIONS)])
+def test_what_other_parsers_transform_is_an_exact_value_or_a_typed_refusal(
+    shared_dir: Path, values: set[str], *, decimals: bool
+) -> None:
+    folder = shared_dir / "vectors" / "jsontestsuite" / "test_transform"
+    taken, refused = set(), set()
+    for file in sorted(folder.glob("*.json")):
+        try:
+            parse(file.read_bytes(), decimals=decimals)
+            taken.add(file.name)
+        except MalformedJson:
+            refused.add(file.name)
+
+    assert taken == values
+    assert len(taken | refused) == 22
+
+
 def test_json_test_suite_agrees_but_for_our_policy(shared_dir: Path) -> None:
     folder = shared_dir / "vectors" / "jsontestsuite" / "test_parsing"
     verdicts = {}

@@ -2,11 +2,20 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.kernel.findings import Severity
 from controller.kernel.instants import Window
-from controller.policy.lint import LintBundle, lint_dataset, lint_document, lint_rows, lint_shard
+from controller.policy.lint import (
+    LintBundle,
+    lint_dataset,
+    lint_document,
+    lint_rows,
+    lint_shard,
+    stray,
+)
 from tests.support.policies import judge, rail_row, row, shipped
 
 CARD = shipped()["card-bin"]
@@ -79,7 +88,32 @@ def test_a_document_is_judged_with_pointer_and_line() -> None:
     (found,) = lint_document(CARD, "rules", data, "rules/a.json")
 
     assert (found.rule, found.line, found.column) == ("common/SYN001", 3, "/rules/0/priority")
+    assert found.message.endswith("(column 15)")
     assert lint_document(CARD, "rules", data.replace(b'"1"', b"1"), "rules/a.json") == []
+
+
+@pytest.mark.parametrize(
+    ("data", "column", "hint"),
+    [
+        (b"[" * 33, 33, "write it with fewer levels"),
+        (b'{"a":1,\n  "a":2}', 3, "write every key once"),
+        (b'{"a":1,}', 8, "see the commas, quotes and brackets here and just before"),
+    ],
+)
+def test_a_document_that_is_not_json_says_in_which_column_and_how_to_mend_it(
+    data: bytes, column: int, hint: str
+) -> None:
+    (found,) = lint_document(CARD, "rules", data, "rules/a.json")
+
+    assert found.message.endswith(f"(column {column})")
+    assert found.hint == hint
+
+
+def test_a_stray_file_is_told_what_its_rail_has() -> None:
+    found = stray(CARD, "files/ranges.yaml")
+
+    assert (found.rule, found.severity) == ("common/ENC010", Severity.ERROR)
+    assert "ranges.csv or ranges/*.csv, rules/*.json" in found.hint
 
 
 def test_references_may_lead_to_another_bundle() -> None:

@@ -77,7 +77,7 @@ def test_a_file_that_the_rail_has_no_place_for_is_refused(shop: Shop) -> None:
         shop.reconcile()
 
     (finding,) = refusal.value.report.findings
-    assert (finding.rule, finding.file) == ("common/ENC004", f"{FILES}/endpoints.csv")
+    assert (finding.rule, finding.file) == ("common/ENC010", f"{FILES}/endpoints.csv")
 
 
 @pytest.mark.parametrize(

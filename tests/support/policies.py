@@ -17,6 +17,7 @@ from controller.policy.lint import (
     lint_document,
     lint_rows,
     lint_shard,
+    stray,
     widen,
 )
 from controller.policy.rail import Rail, read_rails
@@ -77,6 +78,9 @@ def lint_files(rail: Rail, files: Mapping[str, bytes], window: Window) -> list[F
     found: list[Finding] = []
     tables: dict[str, list[tuple[tuple[str, ...], str, int]]] = {}
     for name, data in files.items():
+        if not name.endswith((".csv", ".json")):
+            found.append(stray(rail, name))
+            continue
         if name.endswith(".json"):
             found += lint_document(rail, name.split("/")[0], data, name)
             continue
