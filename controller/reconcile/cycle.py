@@ -6,13 +6,17 @@
 4. publish   the signed audit commit, from the outbox; a crash before it is made up for later
 
 A controller that has applied nothing starts at its pinned baseline and goes on from there.
+
+Of two who decide on the same state one applies; the other looks again, and most often finds that
+nothing is left to do.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controller.adapters import collector
-from controller.adapters.postgres import transaction
+from controller.adapters.postgres import DatabaseBusy, transaction
 from controller.artifacts import layout, walk
 from controller.audit.publish import Published, publish
 from controller.kernel.objects import Oid
@@ -22,7 +26,18 @@ from controller.reconcile.decide import Decision, decide
 from controller.reconcile.world import NoBaseline, World
 from controller.stores.control import outbox
 from controller.stores.control import store as control
-from controller.stores.control.model import Applied, AppliedRevision, OutboxKind
+from controller.stores.control.model import (
+    Applied,
+    AppliedRevision,
+    Fenced,
+    LeaseHeld,
+    OutboxKind,
+    StaleWriter,
+)
+
+# How long a pass that was overtaken lets the other one go on before it looks again.
+PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
+_OVERTAKEN = (StaleWriter, Fenced, LeaseHeld, DatabaseBusy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +51,22 @@ class Outcome:
 
 
 def converge(world: World) -> Iterator[Outcome]:
-    """Run passes until production is at the branch's commit; yield what each did."""
+    """Run passes until production is at the branch's commit; yield what each did.
+
+    A pass that somebody else overtook is run again, a bounded number of times.
+    """
     while True:
-        outcome = run_pass(world)
+        outcome = _insistent_pass(world)
         yield outcome
         if outcome.revision is None or outcome.commit == world.head():
             return
 
 
 def run_pass(world: World) -> Outcome:
-    """Bring production one revision closer to the branch, or raise and leave it untouched."""
+    """Bring production one revision closer to the branch, or raise and leave it untouched.
+
+    Raises `StaleWriter`, `Fenced`, `LeaseHeld` or `DatabaseBusy` when somebody else is at it.
+    """
     now = world.clock.now()
     before = control.read_applied(world.connection, world.environment)
     target = next_target(world, before)
@@ -57,6 +78,15 @@ def run_pass(world: World) -> Outcome:
             raise GuardTripped(decision.trips, plan=decision.plan.digest)
         revision = apply(world, decision)
     return Outcome(target, revision, decision, _publish(world))
+
+
+def _insistent_pass(world: World) -> Outcome:
+    for seconds in PAUSES_SECONDS:
+        try:
+            return run_pass(world)
+        except _OVERTAKEN:
+            time.sleep(seconds)
+    return run_pass(world)
 
 
 def next_target(world: World, before: Applied | None) -> Oid:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from controller.audit.record import AuditRecord
 from controller.kernel.errors import ControllerError, Unavailable
 from controller.plan.guards import Limits
 from controller.reconcile.apply import apply, digest_texts
-from controller.reconcile.cycle import run_pass
+from controller.reconcile.cycle import Outcome, converge, run_pass
 from controller.reconcile.decide import Decision, decide
 from controller.reconcile.world import LEASE_DURATION, World
 from controller.stores.control import lease as leases
@@ -208,6 +209,62 @@ def test_a_pass_that_is_overtaken_starts_again_from_what_it_finds(shop: Shop, ot
     shop.reconcile()
 
     assert (shop.serial, shop.revision) == (3, 3)
+
+
+def test_who_is_overtaken_looks_again_and_finds_it_done(shop: Shop, other: World) -> None:
+    shop.publish(add=[NEW_RANGE])
+    for before in (1, 2):
+        overtaken: Any = Overtaken(other.connection, before=before, overtake=shop.reconcile)
+
+        outcome = list(converge(replace(other, connection=overtaken)))[-1]
+
+        assert (outcome.commit, outcome.revision) == (shop.tip, None)
+        assert (shop.revision, len(shop.audit_commits())) == (before + 1, before + 1)
+        shop.publish(add=[OTHER_RANGE])
+
+
+def test_a_lease_that_is_given_back_soon_is_waited_for(shop: Shop, other: World) -> None:
+    shop.publish(add=[NEW_RANGE])
+    with transaction(other.connection):
+        lease = leases.acquire(
+            other.connection, "production", holder="blue", duration=LEASE_DURATION
+        )
+
+    def give_back() -> None:
+        with transaction(other.connection):
+            leases.release(other.connection, lease)
+
+    timer = threading.Timer(0.3, give_back)
+    timer.start()
+    shop.reconcile()
+    timer.join()
+
+    assert shop.revision == 2
+
+
+def test_all_who_reconcile_at_once_end_where_the_branch_is(shop: Shop, shop_url: str) -> None:
+    shop.publish(add=[NEW_RANGE])
+    racers = 4
+    start, ends = threading.Barrier(racers), list[Outcome]()
+
+    def race(connection: Connection[Any]) -> None:
+        world = shop.world(connection)
+        start.wait()
+        ends.append(list(converge(world))[-1])
+
+    with ExitStack() as stack:
+        threads = [
+            threading.Thread(target=race, args=[stack.enter_context(open_connection(shop_url))])
+            for _ in range(racers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert [outcome.commit for outcome in ends] == [shop.tip] * racers
+    assert [outcome.revision.revision for outcome in ends if outcome.revision] == [2]
+    assert (shop.revision, len(shop.audit_commits())) == (2, 2)
 
 
 def test_an_overtaken_commit_without_changes_is_fenced_off_too(shop: Shop, other: World) -> None:
