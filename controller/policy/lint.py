@@ -51,7 +51,7 @@ class _Compiled:
 def _compiled(rail: Rail, table: str) -> _Compiled:
     declared = rail.tables.get(table)
     if declared is None:
-        raise BadRail("rail.json", f"{rail.name} has no table {table!r}")
+        raise BadRail(f"policies/{rail.name}/rail.json", f"no table {table!r}")
     return _Compiled(
         declared,
         compile_columns(declared.schema, declared.columns, f"{rail.name} {table}"),
@@ -64,7 +64,7 @@ def _compiled(rail: Rail, table: str) -> _Compiled:
 def _document(rail: Rail, kind: str) -> DocumentSchema:
     schema = rail.documents.get(kind)
     if schema is None:
-        raise BadRail("rail.json", f"{rail.name} has no documents {kind!r}")
+        raise BadRail(f"policies/{rail.name}/rail.json", f"no documents {kind!r}")
     return DocumentSchema(schema, f"{rail.name} {kind}")
 
 

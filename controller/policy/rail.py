@@ -16,7 +16,8 @@ from controller.kernel.canonical import Digest, canonical, sha256
 from controller.kernel.errors import Refused
 from controller.kernel.findings import Severity
 from controller.policy.identifiers import Scheme, read_scheme
-from controller.policy.schema import DocumentSchema, check_schema
+from controller.policy.patterns import BadPattern
+from controller.policy.schema import BadSchema, DocumentSchema, check_schema
 
 SHARED = ("_common", "_codes")
 """Folders that come with every rail."""
@@ -32,6 +33,20 @@ class BadRail(Refused):
     def __init__(self, path: str, reason: str, *, hint: str = "") -> None:
         super().__init__(f"{path}: {reason}", hint=hint or "see docs/rails.md")
         self.path, self.reason = path, reason
+
+
+class RailMisnamed(BadRail):
+    """A rail calls itself something else than its folder."""
+
+    code = "policy.rail_misnamed"
+
+    def __init__(self, folder: str, name: str) -> None:
+        super().__init__(
+            f"policies/{folder}/rail.json",
+            f"names the rail {name!r}",
+            hint=f'its "rail" is {folder!r}, and so do the ids of its rules start',
+        )
+        self.folder, self.name = folder, name
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,32 +131,29 @@ def read_rails(files: Files) -> dict[str, Rail]:
             shared[path] = data
         elif rest:
             folders.setdefault(folder, {})[rest] = data
-    rails = {}
-    for folder, own in folders.items():
-        rail = read_rail({**shared, **own})
-        if rail.name != folder:
-            raise BadRail(f"{folder}/rail.json", f"names the rail {rail.name!r}")
-        rails[folder] = rail
-    return rails
+    return {folder: read_rail(folder, {**shared, **own}) for folder, own in folders.items()}
 
 
-def read_rail(files: Files) -> Rail:
-    """Make a rail of its own files and the shared ones, or raise BadRail."""
-    return _Reader(files).rail()
+def read_rail(folder: str, files: Files) -> Rail:
+    """Make the rail of one folder of its own files and the shared ones, or raise BadRail."""
+    return _Reader(folder, files).rail()
 
 
 class _Reader:
     """Reads one rail; a class only because every step needs the files."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, folder: str, files: Files) -> None:
+        self._folder = folder
         self._files = {path: data for path, data in files.items() if not _is_beside(path)}
 
     def rail(self) -> Rail:
         head = self._document("rail.json", "_common/schema/rail.schema.json")
+        name = head["rail"]
+        if name != self._folder:
+            raise RailMisnamed(self._folder, name)
         common = self._rules("_common/rules.json")
         own = self._rules("rules.json") if "rules.json" in self._files else []
-        name = head["rail"]
-        _judge_rules(name, own, common)
+        self._judge_rules(own, common)
         codes, blocks, schemes = self._codes(head.get("codes", []))
         return Rail(
             name=name,
@@ -161,39 +173,66 @@ class _Reader:
             by_id={rule.id: rule for rule in (*common, *own)},
         )
 
+    def _bad(self, path: str, reason: str, *, hint: str = "") -> BadRail:
+        """Return a refusal that names a file of this rail as it stands in a repository."""
+        shared = path.partition("/")[0] in SHARED
+        return BadRail(
+            f"policies/{path if shared else f'{self._folder}/{path}'}", reason, hint=hint
+        )
+
     def _json(self, path: str) -> Any:
         try:
             return strictjson.parse(self._files[path])
         except KeyError:
-            raise BadRail(path, "is missing") from None
+            raise self._bad(path, "is missing") from None
         except strictjson.MalformedJson as error:
-            raise BadRail(path, str(error), hint=error.hint) from None
+            raise self._bad(path, str(error), hint=error.hint) from None
 
     def _document(self, path: str, schema_path: str) -> Any:
         document = self._json(path)
         for violation in DocumentSchema(self._json(schema_path), schema_path).violations(document):
-            raise BadRail(f"{path}{violation.pointer}", violation.message)
+            raise self._bad(path, f"{violation.pointer or '/'}: {violation.message}")
         return document
 
     def _rules(self, path: str) -> list[Rule]:
         document = self._document(path, "_common/schema/rail-rules.schema.json")
         return [_rule(entry) for entry in document["rules"]]
 
+    def _judge_rules(self, own: list[Rule], common: list[Rule]) -> None:
+        ids = [rule.id for rule in (*common, *own)]
+        twice = {one for one in ids if ids.count(one) > 1}
+        if twice:
+            raise self._bad("rules.json", f"an id used twice: {', '.join(sorted(twice))}")
+        sources = ((self._folder, own, "rules.json"), ("common", common, "_common/rules.json"))
+        for prefix, rules, path in sources:
+            for rule in rules:
+                if not rule.id.startswith(f"{prefix}/"):
+                    raise self._bad(path, f"{rule.id} does not start with {prefix}/")
+                unknown = rule.covers - set(ids)
+                if unknown:
+                    raise self._bad(path, f"{rule.id} covers unknown {', '.join(unknown)}")
+
     def _table(self, table: str, entry: Mapping[str, Any]) -> TableRule:
         columns = tuple(entry["columns"])
         full = TABLES[table].columns
         if columns != tuple(column for column in full if column in columns):
-            raise BadRail("rail.json", f"{table}: columns are {', '.join(full)}, in this order")
+            raise self._bad("rail.json", f"{table}: columns are {', '.join(full)}, in this order")
         missing = set(TABLES[table].key) - set(columns)
         if missing:
-            raise BadRail("rail.json", f"{table}: the key needs {', '.join(sorted(missing))}")
+            raise self._bad("rail.json", f"{table}: the key needs {', '.join(sorted(missing))}")
         return TableRule(table, columns, self._schema(entry["schema"]))
 
     def _schema(self, path: str) -> Mapping[str, Any]:
         path = path.removeprefix("../")
         schema = self._resolved(self._json(path), path)
-        assert isinstance(schema, dict)
-        check_schema(schema, path)
+        if not isinstance(schema, dict):
+            raise self._bad(path, "a schema is an object")
+        try:
+            check_schema(schema, path)
+        except BadSchema as error:
+            raise self._bad(path, error.reason, hint=error.hint) from None
+        except BadPattern as error:
+            raise self._bad(path, str(error), hint=error.hint) from None
         return schema
 
     def _resolved(self, schema: Any, path: str) -> Any:
@@ -208,10 +247,11 @@ class _Reader:
         target, _, name = reference.partition("#/$defs/")
         shared = target.removeprefix("../../")
         if shared != "_common/schema/columns.schema.json":
-            raise BadRail(path, f"a reference to {reference}", hint="refer to columns.schema.json")
+            hint = "refer to columns.schema.json"
+            raise self._bad(path, f"a reference to {reference}", hint=hint)
         definition = self._json(shared)["$defs"].get(name)
         if definition is None:
-            raise BadRail(path, f"no definition {name!r} in {shared}")
+            raise self._bad(path, f"no definition {name!r} in {shared}")
         own = {word: value for word, value in schema.items() if word != "$ref"}
         return {**definition, **own}
 
@@ -255,20 +295,6 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
         checks=tuple(checks) if isinstance(checks, list) else (checks,),
         covers=frozenset(entry.get("covers", ())),
     )
-
-
-def _judge_rules(name: str, own: list[Rule], common: list[Rule]) -> None:
-    ids = [rule.id for rule in (*common, *own)]
-    twice = {one for one in ids if ids.count(one) > 1}
-    if twice:
-        raise BadRail("rules.json", f"an id used twice: {', '.join(sorted(twice))}")
-    for prefix, rules in ((name, own), ("common", common)):
-        for rule in rules:
-            if not rule.id.startswith(f"{prefix}/"):
-                raise BadRail("rules.json", f"{rule.id} does not start with {prefix}/")
-            unknown = rule.covers - set(ids)
-            if unknown:
-                raise BadRail("rules.json", f"{rule.id} covers unknown {', '.join(unknown)}")
 
 
 def _digest(files: Files) -> Digest:

@@ -53,10 +53,14 @@ def compile_rows(rail: Rail, table: TableRule) -> list[RowCheck]:
                 continue
             maker = _MAKERS.get(kind)
             if maker is None:
-                raise BadRail("rules.json", f"{rule.id}: unknown kind {kind!r}")
+                raise BadRail(_rules_of(rail), f"{rule.id}: unknown kind {kind!r}")
             if _columns_of(words) <= set(table.columns):
                 compiled.extend(maker(rule, words, rail, table))
     return compiled
+
+
+def _rules_of(rail: Rail) -> str:
+    return f"policies/{rail.name}/rules.json"
 
 
 def _columns_of(words: Mapping[str, Any]) -> set[str]:
@@ -135,7 +139,9 @@ def _check(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -
 def _codes(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
     del table
     if words["list"] not in rail.codes:
-        raise BadRail("rail.json", f"{rule.id} needs the code list {words['list']!r}")
+        raise BadRail(
+            f"policies/{rail.name}/rail.json", f"{rule.id} needs the code list {words['list']!r}"
+        )
     codes = rail.codes[words["list"]].codes
     start, end = words.get("slice", [None, None])
     return [_judging(rule, words["column"], lambda value: value[start:end] in codes, words)]
@@ -161,7 +167,7 @@ def _scheme(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) 
     for name in words["schemes"]:
         scheme = rail.schemes.get(name)
         if scheme is None:
-            raise BadRail("rules.json", f"{rule.id}: unknown scheme {name!r}")
+            raise BadRail(_rules_of(rail), f"{rule.id}: unknown scheme {name!r}")
         judge = scheme.matches
         if words.get("part") == "check":
             judge = _unless_malformed(scheme.matches, scheme.passes)

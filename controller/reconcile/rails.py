@@ -62,11 +62,12 @@ class RailSet:
                 raise UnknownRail(name, self.names)
             own, shared = f"{name}/", ("_common/", "_codes/")
             self._read[name] = read_rail(
+                name,
                 {
                     path.removeprefix(own): data
                     for path, data in self.files.items()
                     if path.startswith(own) or path.startswith(shared)
-                }
+                },
             )
         return self._read[name]
 

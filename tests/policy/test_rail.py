@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.policy.patterns import BadPattern
-from controller.policy.rail import BadRail, overlay, read_rails
+from controller.policy.rail import BadRail, RailMisnamed, overlay, read_rails
 from tests.support.policies import policy_files, shipped
 
 
@@ -33,16 +32,32 @@ def test_an_unknown_member_refuses_the_rail() -> None:
 
 def test_a_rail_must_be_named_after_its_folder() -> None:
     files = _with("card-bin/rail.json", rail="card-bim")
-    files["card-bin/rules.json"] = b'{"version": 1, "rules": []}'
 
-    assert "names the rail 'card-bim'" in str(_refused(files))
+    refusal = _refused(files)
+
+    assert isinstance(refusal, RailMisnamed)
+    assert (refusal.folder, refusal.name) == ("card-bin", "card-bim")
+    assert refusal.path == "policies/card-bin/rail.json"
+
+
+@pytest.mark.parametrize(
+    "path", ["card-bin/rail.json", "_common/rules.json", "_codes/iso4217.json"]
+)
+def test_a_refusal_names_the_file_as_it_stands_in_a_repository(path: str) -> None:
+    refusal = _refused({**policy_files(), path: b"{"})
+
+    assert refusal.path == f"policies/{path}"
+    assert "line 1 column 2" in refusal.reason
 
 
 def test_a_rule_of_another_rail_is_refused() -> None:
     files = policy_files()
     files["card-bin/rules.json"] = files["caip/rules.json"]
 
-    assert "does not start with card-bin/" in str(_refused(files))
+    refusal = _refused(files)
+
+    assert refusal.path == "policies/card-bin/rules.json"
+    assert "does not start with card-bin/" in refusal.reason
 
 
 def test_an_unknown_kind_of_check_is_refused() -> None:
@@ -79,9 +94,16 @@ def test_a_pattern_with_look_around_is_refused() -> None:
     schema = json.loads(policy_files()[path])
     schema["properties"]["name"] = {"type": "string", "pattern": "^(?=a)a$"}
 
-    with pytest.raises(BadPattern) as refusal:
-        read_rails(_with(path, properties=schema["properties"]))
-    assert refusal.value.pattern == "^(?=a)a$"
+    refusal = _refused(_with(path, properties=schema["properties"]))
+
+    assert refusal.path == f"policies/{path}"
+    assert "'^(?=a)a$'" in refusal.reason
+
+
+def test_a_schema_that_is_no_object_is_refused() -> None:
+    path = "caip/schema/participants.schema.json"
+
+    assert _refused({**policy_files(), path: b"[]"}).path == f"policies/{path}"
 
 
 def test_the_digest_changes_with_a_rule_and_not_with_a_case() -> None:

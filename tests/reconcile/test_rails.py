@@ -9,6 +9,7 @@ from controller.adapters.shipped import shipped
 from controller.artifacts import merkle, walk
 from controller.artifacts.walk import BadTree
 from controller.kernel.canonical import Digest
+from controller.policy.rail import RailMisnamed
 from controller.reconcile.inspect import ReleaseUnclean
 from controller.reconcile.rails import RailNotPinned, Rails, UnknownRail
 from controller.stores.control.model import RevisionKind
@@ -81,6 +82,18 @@ def test_a_shared_folder_is_never_overridden(drawer: Shop) -> None:
 
     with pytest.raises(BadTree):
         drawer.rails.at(drawer.repository, drawer.tree)
+
+
+def test_an_override_that_calls_itself_something_else_is_refused(drawer: Shop) -> None:
+    files = override()
+    head = files["policies/card-bin/rail.json"]
+    assert head is not None
+    drawer.commit({**files, "policies/card-bin/rail.json": head.replace(b"card-bin", b"card-bim")})
+
+    with pytest.raises(RailMisnamed) as refusal:
+        drawer.rails.at(drawer.repository, drawer.tree).rail("card-bin")
+
+    assert refusal.value.path == "policies/card-bin/rail.json"
 
 
 def test_the_rails_of_a_tree_are_read_once(drawer: Shop) -> None:
