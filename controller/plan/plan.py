@@ -8,22 +8,31 @@ whoever works it out.
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
 
 from controller.kernel.canonical import Digest, canonical, sha256
+from controller.kernel.instants import Window, union
 from controller.plan.changes import ShardChange
 from controller.plan.rows import STORED_TABLES, StoredRow, row_text
 
 SAMPLES_MAX = 5
 KEPT_ROWS_MAX = 50_000
 _RECORD = "\x1e"
+_KINDS = "DEMA"  # E: modified, and ending
+Windows: TypeAlias = tuple[Window, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TableCounts:
-    """How one table changes, in keys; `rows_put` and `rows_dropped` count stored rows."""
+    """How one table changes, in keys; `rows_put` and `rows_dropped` count stored rows.
+
+    `ending` are those of the modified keys that will not be visible at some instant at which they
+    would have been: cut short, put off, or away for a while."""
 
     added: int = 0
     modified: int = 0
+    ending: int = 0
     removed: int = 0
     moved: int = 0
     rows_put: int = 0
@@ -31,14 +40,24 @@ class TableCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Beginnings:
+    """How many keys of a table get rows that begin later than now, and between which instants."""
+
+    keys: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """One change to show: its letter (A, M or D), the key, and a row before and after."""
+    """One change to show: its letter (A, M or D), the key, and the rows dropped and put for it."""
 
     letter: str
     table: str
     key: tuple[str, ...]
-    before: StoredRow | None
-    after: StoredRow | None
+    before: tuple[StoredRow, ...]
+    after: tuple[StoredRow, ...]
+    ending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +68,9 @@ class Plan:
     base: Digest | None
     target: Digest
     counts: dict[str, TableCounts]
+    endless: dict[str, int]
+    """How many more of each table's stored rows will have no end; below zero: fewer."""
+    beginnings: dict[str, Beginnings]
     samples: tuple[Sample, ...]
     digest: Digest
     shards: tuple[ShardChange, ...] | None
@@ -75,9 +97,13 @@ def make_plan(
     changes: Iterable[ShardChange],
     *,
     one_sided: bool = False,
+    now: datetime | None = None,
 ) -> Plan:
-    """Read all changes and return the plan; say `one_sided` when rows only come or only go."""
-    tally = Tally(one_sided=one_sided)
+    """Read all changes and return the plan; say `one_sided` when rows only come or only go.
+
+    What a key loses before `now` does not count as ending; without it, every instant counts.
+    """
+    tally = Tally(one_sided=one_sided, now=now)
     for _ in tally.through(changes):
         pass
     return tally.plan(environment, base, target)
@@ -87,10 +113,46 @@ def make_plan(
 class _Count:
     added: int = 0
     modified: int = 0
+    ending: int = 0
     removed: int = 0
     moved: int = 0
     rows_put: int = 0
     rows_dropped: int = 0
+    endless: int = 0
+    beginning: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def rows(self, shard: ShardChange) -> None:
+        """Count the stored rows of one file."""
+        self.rows_put += len(shard.added)
+        self.rows_dropped += len(shard.removed)
+        self.endless += sum(row.window.end is None for row in shard.added)
+        self.endless -= sum(row.window.end is None for row in shard.removed)
+
+    def begins(self, start: datetime) -> None:
+        """Count one key that gets a row from an instant on."""
+        self.beginning += 1
+        self.first = start if self.first is None else min(self.first, start)
+        self.last = start if self.last is None else max(self.last, start)
+
+    def beginnings(self) -> Beginnings | None:
+        """Return from when rows are put, where it is later than now."""
+        if self.first is None or self.last is None:
+            return None
+        return Beginnings(self.beginning, self.first, self.last)
+
+    def table(self) -> TableCounts:
+        """Return what the plan keeps."""
+        return TableCounts(
+            self.added,
+            self.modified,
+            self.ending,
+            self.removed,
+            self.moved,
+            self.rows_put,
+            self.rows_dropped,
+        )
 
 
 class Tally:
@@ -100,10 +162,12 @@ class Tally:
     says that there can be none; then nothing is remembered.
     """
 
-    def __init__(self, *, one_sided: bool = False) -> None:
+    def __init__(self, *, one_sided: bool = False, now: datetime | None = None) -> None:
         self._one_sided = one_sided
+        self._now = now
         self._counts: dict[str, _Count] = {}
         self._pending: dict[str, dict[int, _Pending]] = {}
+        self._windows: dict[Windows, Windows] = {}
         self._samples: dict[tuple[str, str], list[Sample]] = {}
         self._files = hashlib.sha256()
         self._kept: list[ShardChange] | None = []
@@ -120,38 +184,32 @@ class Tally:
         self._digest(shard)
         self._keep(shard)
         count = self._counts.setdefault(shard.table, _Count())
-        count.rows_put += len(shard.added)
-        count.rows_dropped += len(shard.removed)
-        if self._one_sided and len(self._samples.get((shard.table, "A"), ())) == SAMPLES_MAX:
+        count.rows(shard)
+        if self._one_sided and self._is_plain(shard):
             count.added += len({row.key for row in shard.added})
             count.removed += len({row.key for row in shard.removed})
             return
         old, new = _by_key(shard.removed), _by_key(shard.added)
         for key, before in old.items():
-            after = new.pop(key, None)
-            if after is not None:
-                count.modified += 1
+            after = new.pop(key, [])
+            if after and _same_time(before, after):
+                self._count(shard.table, "M", _windows(after))
                 self._sample("M", shard.table, before, after)
             else:
-                self._go(count, shard.table, key, before)
+                self._meet(shard.table, key, before, after)
         for key, after in new.items():
-            self._come(count, shard.table, key, after)
+            self._meet(shard.table, key, [], after)
 
     def plan(self, environment: str, base: Digest | None, target: Digest) -> Plan:
         """Return the plan for everything that was counted."""
-        counts = {}
+        counts, endless, beginnings = {}, {}, {}
         for table in STORED_TABLES:
             count = self._counts.get(table)
             if count is not None:
                 self._settle(table, count)
-                counts[table] = TableCounts(
-                    count.added,
-                    count.modified,
-                    count.removed,
-                    count.moved,
-                    count.rows_put,
-                    count.rows_dropped,
-                )
+                counts[table], endless[table] = count.table(), count.endless
+                if (some := count.beginnings()) is not None:
+                    beginnings[table] = some
         digest = sha256(
             canonical(
                 {
@@ -166,63 +224,74 @@ class Tally:
         samples = tuple(
             sample
             for table in STORED_TABLES
-            for letter in "DMA"
-            for sample in self._samples.get((table, letter), ())
+            for kind in _KINDS
+            for sample in self._samples.get((table, kind), ())
         )
         kept = None if self._kept is None else tuple(self._kept)
-        return Plan(environment, base, target, counts, samples, digest, kept)
+        return Plan(environment, base, target, counts, endless, beginnings, samples, digest, kept)
 
-    def _go(self, count: _Count, table: str, key: int, rows: list[StoredRow]) -> None:
+    def _is_plain(self, shard: ShardChange) -> bool:
+        """Whether a one-sided change can be counted without looking at each of its keys."""
+        return len(self._samples.get((shard.table, "A"), ())) == SAMPLES_MAX and all(
+            row.window.start is None for row in shard.added
+        )
+
+    def _meet(self, table: str, key: int, before: list[StoredRow], after: list[StoredRow]) -> None:
+        """Count a key of which another file may hold more; when none can, at once."""
         if self._one_sided:
-            count.removed += 1
-            self._sample("D", table, rows, [])
+            self._count(table, "D" if before else "A", _windows(after))
+            self._sample("D" if before else "A", table, before, after)
             return
-        pending = self._pending.setdefault(table, {}).setdefault(key, _Pending())
-        pending.old ^= _signature(rows)
-        pending.went = True
-        pending.before = pending.before or self._remember(rows)
+        some = self._pending.setdefault(table, {})
+        pending = some.get(key)
+        if pending is None:
+            # Rows to show are kept only while everything is still small.
+            shown = self._kept is not None or len(some) < SAMPLES_MAX
+            pending = some[key] = _Pending(shown=shown)
+        pending.old ^= _signature(before)
+        pending.new ^= _signature(after)
+        pending.went = self._interned(pending.went + _windows(before))
+        pending.came = self._interned(pending.came + _windows(after))
+        if pending.shown:
+            pending.before += before
+            pending.after += after
 
-    def _come(self, count: _Count, table: str, key: int, rows: list[StoredRow]) -> None:
-        if self._one_sided:
-            count.added += 1
-            self._sample("A", table, [], rows)
-            return
-        pending = self._pending.setdefault(table, {}).setdefault(key, _Pending())
-        pending.new ^= _signature(rows)
-        pending.came = True
-        pending.after = pending.after or self._remember(rows)
-
-    def _remember(self, rows: list[StoredRow]) -> list[StoredRow]:
-        """Keep rows to show only while everything is still small."""
-        return rows if self._kept is not None else []
+    def _interned(self, windows: Windows) -> Windows:
+        """Return equal windows as one object: nearly all keys have the same few."""
+        return self._windows.setdefault(windows, windows)
 
     def _settle(self, table: str, count: _Count) -> None:
         for pending in self._pending.pop(table, {}).values():
-            if pending.went and pending.came and pending.old == pending.new:
+            went, came = pending.went, pending.came
+            if went and came and pending.old == pending.new:
                 count.moved += 1
                 continue
-            letter = "M" if pending.went and pending.came else "D" if pending.went else "A"
-            count.modified += letter == "M"
-            count.removed += letter == "D"
-            count.added += letter == "A"
-            if pending.before or pending.after:
-                self._sample(letter, table, pending.before, pending.after)
+            kind = "D" if not came else "A" if not went else "M"
+            if kind == "M" and _loses(went, came, self._now):
+                kind = "E"
+            self._count(table, kind, came)
+            if pending.shown:
+                self._sample(kind, table, pending.before, pending.after)
+
+    def _count(self, table: str, kind: str, after: Windows) -> None:
+        count = self._counts[table]
+        count.added += kind == "A"
+        count.modified += kind in "ME"
+        count.ending += kind == "E"
+        count.removed += kind == "D"
+        start = _next_start(after, self._now)
+        if start is not None:
+            count.begins(start)
 
     def _sample(
-        self, letter: str, table: str, before: list[StoredRow], after: list[StoredRow]
+        self, kind: str, table: str, before: list[StoredRow], after: list[StoredRow]
     ) -> None:
-        some = self._samples.setdefault((table, letter), [])
+        some = self._samples.setdefault((table, kind), [])
         if len(some) < SAMPLES_MAX:
-            one = (before or after)[0]
-            some.append(
-                Sample(
-                    letter,
-                    table,
-                    one.parts,
-                    before[0] if before else None,
-                    after[0] if after else None,
-                )
-            )
+            ending = kind == "E"
+            letter = "M" if ending else kind
+            parts = (before or after)[0].parts
+            some.append(Sample(letter, table, parts, _in_time(before), _in_time(after), ending))
 
     def _digest(self, shard: ShardChange) -> None:
         lines = [f"{shard.source.bundle}\x1f{shard.source.path}"]
@@ -239,15 +308,51 @@ class Tally:
 
 
 class _Pending:
-    """A key that left or came in some file; what it was is remembered as a number."""
+    """A key that some file changes; what its rows were is remembered as a number.
 
-    __slots__ = ("after", "before", "came", "new", "old", "went")
+    `went` and `came` are the windows of the rows that are dropped and put.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("after", "before", "came", "new", "old", "shown", "went")
+
+    def __init__(self, *, shown: bool) -> None:
         self.old = self.new = 0
-        self.went = self.came = False
+        self.went: Windows = ()
+        self.came: Windows = ()
+        self.shown = shown
         self.before: list[StoredRow] = []
         self.after: list[StoredRow] = []
+
+
+def _windows(rows: list[StoredRow]) -> Windows:
+    return tuple([row.window for row in rows])
+
+
+def _in_time(rows: list[StoredRow]) -> tuple[StoredRow, ...]:
+    return tuple(sorted(rows, key=lambda row: row.window.order))
+
+
+def _same_time(before: list[StoredRow], after: list[StoredRow]) -> bool:
+    """Whether rows of one key are visible at the same instants; nearly always one row each."""
+    if len(before) == len(after) == 1:
+        return before[0].window == after[0].window
+    return union(_windows(before)) == union(_windows(after))
+
+
+def _loses(before: Windows, after: Windows, now: datetime | None) -> bool:
+    """Whether some instant from `now` on is in `before` but not in `after`."""
+    ahead = Window(now, None)
+    left, right = (
+        [found for one in some if (found := one.intersect(ahead)) is not None]
+        for some in (before, after)
+    )
+    return union([*left, *right]) != union(right)
+
+
+def _next_start(windows: Windows, now: datetime | None) -> datetime | None:
+    """Return the first instant after `now` at which one of the windows begins."""
+    starts = [one.start for one in windows if one.start is not None]
+    return min((start for start in starts if now is None or start > now), default=None)
 
 
 def _signature(rows: list[StoredRow]) -> int:

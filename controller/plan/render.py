@@ -3,23 +3,18 @@
 from collections.abc import Iterable
 
 from controller.artifacts import strictcsv
-from controller.kernel.canonical import Json
+from controller.kernel.canonical import Digest, Json
 from controller.kernel.instants import Window, format_instant
 from controller.plan.guards import Trip
-from controller.plan.plan import Plan, Sample
+from controller.plan.plan import Beginnings, Plan, Sample, TableCounts
 from controller.plan.rows import StoredRow
-
-_SIGNS = {"A": "+", "M": "~", "D": "-"}
 
 
 def as_text(plan: Plan, trips: Iterable[Trip] = ()) -> str:
     """Return lines to read: counts per table, a few samples, the guards, the digest."""
     lines = [f"{plan.environment}: {_short(plan.base)} -> {_short(plan.target)}"]
     lines += tables_text(plan)
-    lines += [
-        f"  guard: {trip.table}: {trip.removed} of {trip.of} rows go ({trip.limit})"
-        for trip in trips
-    ]
+    lines += [f"  guard: {trip}" for trip in trips]
     lines.append(f"plan {plan.digest}")
     return "\n".join(lines) + "\n"
 
@@ -28,12 +23,24 @@ def tables_text(plan: Plan) -> list[str]:
     """Return the lines about rows: counts per table, each with a few samples."""
     lines = ["  no rows change"] if plan.is_empty else []
     for table, counts in plan.counts.items():
-        parts = [f"+{counts.added}", f"~{counts.modified}", f"-{counts.removed}"]
-        if counts.moved:
-            parts.append(f"{counts.moved} moved to another file")
-        lines.append(f"  {table}: {' '.join(parts)}")
-        lines += [_sample_text(sample) for sample in plan.samples if sample.table == table]
+        lines.append(f"  {table}: {_counts_text(counts, plan.beginnings.get(table))}")
+        for sample in plan.samples:
+            if sample.table == table:
+                lines += _sample_text(sample)
     return lines
+
+
+def _counts_text(counts: TableCounts, beginnings: Beginnings | None) -> str:
+    notes = []
+    if counts.ending:
+        notes.append(f"{counts.ending} ending")
+    if beginnings is not None:
+        later = " or later" if beginnings.last > beginnings.first else ""
+        notes.append(f"{beginnings.keys} from {format_instant(beginnings.first)}{later}")
+    if counts.moved:
+        notes.append(f"{counts.moved} moved to another file")
+    said = f"+{counts.added} ~{counts.modified} -{counts.removed}"
+    return f"{said} ({', '.join(notes)})" if notes else said
 
 
 def as_json(plan: Plan, trips: Iterable[Trip] = ()) -> dict[str, Json]:
@@ -48,6 +55,7 @@ def as_json(plan: Plan, trips: Iterable[Trip] = ()) -> dict[str, Json]:
             table: {
                 "added": counts.added,
                 "modified": counts.modified,
+                "ending": counts.ending,
                 "removed": counts.removed,
                 "moved": counts.moved,
             }
@@ -55,17 +63,42 @@ def as_json(plan: Plan, trips: Iterable[Trip] = ()) -> dict[str, Json]:
         },
         "samples": [_sample_json(sample) for sample in plan.samples],
         "guards": [
-            {"table": trip.table, "removed": trip.removed, "of": trip.of, "limit": trip.limit}
+            {
+                "table": trip.table,
+                "removed": trip.removed,
+                "ending": trip.ending,
+                "of": trip.of,
+                "limit": trip.limit,
+            }
             for trip in trips
         ],
     }
 
 
-def _sample_text(sample: Sample) -> str:
-    one = sample.after or sample.before
-    assert one is not None
-    line = f"    {_SIGNS[sample.letter]} {_line(one)}"
-    return line + _window_text(one.window)
+def nothing_json(environment: str, release: Digest) -> dict[str, Json]:
+    """Return the same object where production is at its release already: no plan, no digest."""
+    return {
+        "version": 1,
+        "environment": environment,
+        "base": release,
+        "target": release,
+        "digest": None,
+        "tables": {},
+        "samples": [],
+        "guards": [],
+    }
+
+
+def _sample_text(sample: Sample) -> list[str]:
+    """Return a line for each row; a changed key's rows stand below each other, the old ones first.
+
+    All of them, because what was live may stay so until the day on which another row follows.
+    """
+    rows = [("-", row) for row in sample.before] + [("+", row) for row in sample.after]
+    lines = [f"{sign} {_line(row)}{_window_text(row.window)}" for sign, row in rows]
+    if sample.letter == "M":
+        return [f"    {' ' if number else '~'} {line}" for number, line in enumerate(lines)]
+    return [f"    {line}" for line in lines]
 
 
 def _sample_json(sample: Sample) -> Json:
@@ -73,14 +106,13 @@ def _sample_json(sample: Sample) -> Json:
         "change": sample.letter,
         "table": sample.table,
         "key": list(sample.key),
-        "before": _row_json(sample.before),
-        "after": _row_json(sample.after),
+        "ending": sample.ending,
+        "before": [_row_json(row) for row in sample.before],
+        "after": [_row_json(row) for row in sample.after],
     }
 
 
-def _row_json(row: StoredRow | None) -> Json:
-    if row is None:
-        return None
+def _row_json(row: StoredRow) -> Json:
     return {
         "cells": list(row.cells),
         "effective_from": format_instant(row.window.start) if row.window.start else None,

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from controller.kernel.canonical import Digest
 from controller.kernel.instants import Window, union
 from controller.plan.live import LiveVersion
-from controller.plan.plan import make_plan
+from controller.plan.plan import TableCounts, make_plan
 from controller.plan.rows import own_window
-from tests.support.directory import MemoryObjects, cells, changes, csv, days, version
+from tests.support.directory import MemoryObjects, cells, changes, csv, day, days, version
 
 Files = dict[str, set[tuple[str, ...]]]
 Contents = list[Files]
@@ -117,3 +117,61 @@ def test_the_way_back_drops_what_the_way_there_put(
     assert {row for shard in there for row in shard.added} == {
         row for shard in back for row in shard.removed
     }
+
+
+MOMENTS = range(-1, 8)
+CALM = st.lists(
+    st.sets(st.integers(0, 5), max_size=6).map(sorted),
+    min_size=4,
+    max_size=4,
+)
+
+
+def seen(cuts: list[int], keys: list[list[int]]) -> set[tuple[str, int]]:
+    """Say the long way which key is visible on which day."""
+    return {
+        (f"p{number}", moment)
+        for moment in MOMENTS
+        for number in keys[sum(cut <= moment for cut in cuts)]
+    }
+
+
+@given(
+    cuts=st.tuples(CUTS, CUTS),
+    keys=st.tuples(CALM, CALM),
+    now=st.integers(-1, 6),
+    spread=st.booleans(),
+)
+def test_no_key_is_seen_less_without_being_counted(
+    cuts: tuple[list[int], list[int]],
+    keys: tuple[list[list[int]], list[list[int]]],
+    now: int,
+    *,
+    spread: bool,
+) -> None:
+    objects = MemoryObjects()
+
+    def contents(side: int) -> Contents:
+        return [
+            {
+                f"participants/{version if spread else 0}.csv": {
+                    cells("participants", id=f"p{key}", name=f"{side} {version}") for key in some
+                }
+            }
+            for version, some in enumerate(keys[side])
+        ]
+
+    some = changes(
+        objects, live(objects, cuts[0], contents(0)), live(objects, cuts[1], contents(1))
+    )
+    counts = make_plan("production", None, Digest("a" * 64), some, now=day(now)).counts
+    before, after = (
+        {one for one in seen(cuts[side], keys[side]) if one[1] >= now} for side in (0, 1)
+    )
+    lost = {key for key, _ in before - after}
+    put = {one.parts[0] for shard in some for one in shard.added}
+    found = counts.get("participants", TableCounts())
+
+    assert len(lost) <= found.ending + found.removed
+    if not spread:
+        assert found.ending == len(lost & put)

@@ -3,9 +3,10 @@
 import pytest
 
 from controller.kernel.canonical import Digest
-from controller.plan.guards import GuardTripped, Limits, check
+from controller.plan.guards import GuardTripped, Limits, check, trips
 from controller.plan.plan import Plan, make_plan
-from tests.support.directory import participant, shards
+from controller.plan.rows import StoredRow
+from tests.support.directory import days, participant, shards
 
 BASE, TARGET = Digest("a" * 64), Digest("b" * 64)
 
@@ -64,3 +65,58 @@ def test_replacing_rows_removes_nothing() -> None:
     new = [participant(f"p{number}", name="New") for number in range(50)]
 
     check(make_plan("production", BASE, TARGET, shards(new, old)), {"participants": 50}, Limits())
+
+
+def ending(count: int, *, removed: int = 0, onwards: bool = False) -> Plan:
+    """Return a plan that cuts rows short on the tenth day; `onwards`: they go on as another row."""
+    names = [f"p{number}" for number in range(count)]
+    put: list[StoredRow] = [participant(name, days(None, 9)) for name in names]
+    if onwards:
+        put += [participant(name, days(9, None), name="New") for name in names]
+    drop = [participant(name) for name in (*names, *(f"gone{one}" for one in range(removed)))]
+    return make_plan("production", BASE, TARGET, shards(put, drop))
+
+
+def test_rows_that_end_at_a_date_are_held_like_rows_that_go() -> None:
+    plan = ending(30)
+
+    with pytest.raises(GuardTripped, match="0 of 2000 rows go and 30 end") as held:
+        check(plan, {"participants": 2_000}, Limits())
+
+    assert (held.value.trips[0].removed, held.value.trips[0].ending) == (0, 30)
+    assert held.value.limit == "more than 1 % of the rows"
+
+
+def test_rows_that_go_and_rows_that_end_count_together() -> None:
+    plan = ending(15, removed=15)
+
+    assert trips(plan, {"participants": 2_000}, Limits())
+    assert not trips(ending(15), {"participants": 2_000}, Limits())
+
+
+def test_rows_that_go_on_in_another_version_are_not_held() -> None:
+    check(ending(30, onwards=True), {"participants": 30}, Limits())
+
+
+def test_a_table_that_will_be_empty_at_a_date_is_held_however_small_it_is() -> None:
+    with pytest.raises(GuardTripped, match="would be empty once all ends have passed"):
+        check(ending(3), {"participants": 3}, Limits())
+
+
+def test_a_few_rows_may_always_end() -> None:
+    check(ending(3), {"participants": 4}, Limits())
+
+
+def test_the_last_rows_without_an_end_may_not_end_unasked() -> None:
+    sizes, endless = {"participants": 10}, {"participants": 3}
+
+    with pytest.raises(GuardTripped, match="would be empty once all ends have passed"):
+        check(ending(3), sizes, Limits(), endless=endless)
+    check(ending(2), sizes, Limits(), endless=endless)
+
+
+def test_a_table_whose_rows_all_have_ends_may_lose_a_few() -> None:
+    drop = [participant(f"p{number}", days(None, 9)) for number in range(2)]
+    plan = make_plan("production", BASE, TARGET, shards(drop=drop))
+
+    check(plan, {"participants": 10}, Limits(), endless={"participants": 0})

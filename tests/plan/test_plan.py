@@ -2,12 +2,15 @@
 
 from controller.kernel.canonical import Digest
 from controller.plan.changes import Changes
-from controller.plan.plan import Plan, Tally, make_plan
+from controller.plan.plan import Beginnings, Plan, TableCounts, Tally, make_plan
+from controller.plan.rows import SourceFile, StoredRow
 from tests.support.directory import (
     MemoryObjects,
     cells,
     changes,
     csv,
+    day,
+    days,
     many_ranges,
     participant,
     shard_ranges,
@@ -111,3 +114,104 @@ def test_windows_alone_make_a_row_change() -> None:
     desired = version(objects, {"participants.csv": csv("participants", [dated])}, number=2)
 
     assert planned(changes(objects, [applied], [desired])).counts["participants"].modified == 1
+
+
+OTHER_FILE = SourceFile("card-bin/tests", "bundles/card-bin/tests/files/other.csv")
+
+
+def counted(put: list[StoredRow], drop: list[StoredRow]) -> TableCounts:
+    """Return how participants change, told on the second day."""
+    some = shards(put=put, drop=drop)
+    return make_plan("production", BASE, TARGET, some, now=day(1)).counts["participants"]
+
+
+def test_a_row_that_is_cut_short_is_ending() -> None:
+    counts = counted([participant("alpha", days(None, 9))], [participant("alpha")])
+
+    assert (counts.modified, counts.ending, counts.removed) == (1, 1, 0)
+
+
+def test_a_row_that_goes_on_in_another_version_is_only_modified() -> None:
+    handed_over = [
+        participant("alpha", days(None, 9)),
+        participant("alpha", days(9, None), name="Better"),
+    ]
+
+    counts = counted(handed_over, [participant("alpha")])
+
+    assert (counts.modified, counts.ending) == (1, 0)
+
+
+def test_a_row_that_goes_on_in_another_file_is_only_modified() -> None:
+    handed_over = [
+        participant("alpha", days(None, 9)),
+        participant("alpha", days(9, None), OTHER_FILE, name="Better"),
+    ]
+
+    counts = counted(handed_over, [participant("alpha")])
+
+    assert (counts.added, counts.modified, counts.ending) == (0, 1, 0)
+
+
+def test_a_row_that_is_away_for_a_while_is_ending() -> None:
+    put = [participant("alpha", days(None, 9)), participant("alpha", days(12, None))]
+
+    assert counted(put, [participant("alpha")]).ending == 1
+
+
+def test_a_row_that_is_put_off_is_ending_until_then() -> None:
+    assert counted([participant("alpha", days(9, None))], [participant("alpha")]).ending == 1
+
+
+def test_a_row_that_only_loses_its_past_is_not_ending() -> None:
+    put, drop = [participant("alpha", days(1, None))], [participant("alpha", days(0, None))]
+
+    assert (counted(put, drop).modified, counted(put, drop).ending) == (1, 0)
+
+
+def test_a_row_that_gains_time_is_not_ending() -> None:
+    put, drop = [participant("alpha", days(None, 12))], [participant("alpha", days(None, 9))]
+
+    assert (counted(put, drop).modified, counted(put, drop).ending) == (1, 0)
+
+
+def test_a_plan_says_from_when_its_rows_are_put() -> None:
+    put = [
+        participant("alpha", days(None, 9)),
+        participant("alpha", days(9, None), name="Better"),
+        participant("new", days(12, None)),
+        participant("old", days(0, None)),
+    ]
+    some = shards(put=put, drop=[participant("alpha")])
+
+    plan = make_plan("production", BASE, TARGET, some, now=day(1))
+
+    assert plan.beginnings == {"participants": Beginnings(2, day(9), day(12))}
+
+
+def test_a_sample_shows_every_row_of_its_key_before_and_after() -> None:
+    before = participant("alpha")
+    after = [
+        participant("alpha", days(None, 9)),
+        participant("alpha", days(9, None), OTHER_FILE, name="Better"),
+    ]
+
+    (sample,) = make_plan("production", BASE, TARGET, shards(put=after, drop=[before])).samples
+
+    assert (sample.letter, sample.before, sample.after) == ("M", (before,), tuple(after))
+    assert not sample.ending
+
+
+def test_rows_that_end_are_shown_even_behind_many_that_only_change() -> None:
+    names = [f"p{number}" for number in range(30)]
+    some = shards(
+        put=[
+            *(participant(name, name="New") for name in names),
+            participant("z", days(None, 9)),
+        ],
+        drop=[*(participant(name) for name in names), participant("z")],
+    )
+
+    samples = make_plan("production", BASE, TARGET, some).samples
+
+    assert [(one.letter, one.key) for one in samples if one.ending] == [("M", ("z",))]

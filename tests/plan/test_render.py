@@ -3,14 +3,15 @@
 from controller.kernel.canonical import Digest, canonical
 from controller.plan.guards import Limits, trips
 from controller.plan.plan import make_plan
-from controller.plan.render import as_json, as_text
-from tests.support.directory import days, participant, shards
+from controller.plan.render import as_json, as_text, nothing_json
+from tests.support.directory import day, days, participant, shards
 
 PLAN = make_plan(
     "production",
     Digest("a" * 64),
     Digest("b" * 64),
     shards(put=[participant("new", days(3, None))], drop=[participant("old")]),
+    now=day(0),
 )
 TRIPS = trips(PLAN, {"participants": 1}, Limits(small_rows=0))
 
@@ -20,7 +21,7 @@ def test_the_text_shows_counts_samples_guards_and_the_digest() -> None:
 
     assert text.splitlines() == [
         "production: aaaaaaaaaaaa -> bbbbbbbbbbbb",
-        "  participants: +1 ~0 -1",
+        "  participants: +1 ~0 -1 (1 from 2027-01-04T00:00:00Z)",
         "    - old,Old",
         "    + new,New  (from 2027-01-04T00:00:00Z)",
         "  guard: participants: 1 of 1 rows go (more than 1 % of the rows)",
@@ -34,7 +35,7 @@ def test_the_json_is_canonical_and_says_its_version() -> None:
     assert canonical(value)
     assert value["version"] == 1
     assert value["tables"] == {
-        "participants": {"added": 1, "modified": 0, "removed": 1, "moved": 0}
+        "participants": {"added": 1, "modified": 0, "ending": 0, "removed": 1, "moved": 0}
     }
 
 
@@ -42,3 +43,54 @@ def test_a_plan_without_rows_says_so() -> None:
     empty = make_plan("production", None, Digest("b" * 64), [])
 
     assert "no rows change" in as_text(empty)
+
+
+HANDED_OVER = make_plan(
+    "production",
+    Digest("a" * 64),
+    Digest("b" * 64),
+    shards(
+        put=[
+            participant("alpha", days(None, 9)),
+            participant("alpha", days(9, None), name="Better"),
+            participant("omega", days(None, 9)),
+        ],
+        drop=[participant("alpha"), participant("omega")],
+    ),
+    now=day(0),
+)
+
+
+def test_the_text_shows_what_is_live_until_a_date_and_what_from_then_on() -> None:
+    held = trips(HANDED_OVER, {"participants": 50}, Limits(small_rows=0))
+
+    assert as_text(HANDED_OVER, held).splitlines()[1:-1] == [
+        "  participants: +0 ~2 -0 (1 ending, 1 from 2027-01-10T00:00:00Z)",
+        "    ~ - omega,Omega",
+        "      + omega,Omega  (until 2027-01-10T00:00:00Z)",
+        "    ~ - alpha,Alpha",
+        "      + alpha,Alpha  (until 2027-01-10T00:00:00Z)",
+        "      + alpha,Better  (from 2027-01-10T00:00:00Z)",
+        "  guard: participants: 0 of 50 rows go and 1 end (more than 1 % of the rows)",
+    ]
+
+
+def test_the_json_holds_every_row_of_a_changed_key() -> None:
+    samples = as_json(HANDED_OVER)["samples"]
+    assert isinstance(samples, list)
+
+    found = [
+        (one["ending"], [row["effective_to"] for row in one["after"]], len(one["before"]))
+        for one in samples
+        if isinstance(one, dict)
+    ]
+
+    end = "2027-01-10T00:00:00Z"
+    assert found == [(True, [end], 1), (False, [end, None], 1)]
+
+
+def test_the_json_of_no_plan_has_the_members_of_one() -> None:
+    nothing = nothing_json("production", Digest("b" * 64))
+
+    assert nothing.keys() == as_json(PLAN).keys()
+    assert (nothing["base"], nothing["digest"], nothing["tables"]) == ("b" * 64, None, {})
