@@ -132,7 +132,7 @@ def _held(view: View, environment: str, plan: Digest) -> dict[str, Envelope]:
         data = view.read(path)
         if data is None or not entry.name.startswith(plan[:SHOWN_DIGITS]):
             continue
-        envelope = envelopes.parse(data)
+        envelope = envelopes.parse(data, path)
         first = next(iter(found.values()), envelope)
         if envelope.payload == first.payload and acks.parse(envelope.payload).plan == plan:
             found[path] = envelope

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from controller.artifacts import layout, walk
 from controller.artifacts.bundle import BundleStatement
@@ -37,6 +37,7 @@ from controller.reconcile.roots import roots_after
 from controller.reconcile.succession import NoRelease, signed_release
 from controller.trust.core import ThresholdNotMet
 from controller.trust.history import ReleaseExpired
+from controller.trust.verify import SignatureInvalid
 
 _T = TypeVar("_T")
 
@@ -261,11 +262,13 @@ class _Judge:
             live = (bundle, number) in released
             try:
                 self._version(bundle, number, trusted, trees)
-            except ThresholdNotMet as error:
-                self._unfinished(error, bundle, number, live=live, newest=number == numbers[-1])
             except Unavailable:
                 raise
             except ControllerError as error:
+                if _only_waits(error):
+                    newest = number == numbers[-1]
+                    self._unfinished(error, bundle, number, live=live, newest=newest)
+                    continue
                 older = not live and number != numbers[-1]
                 severity = Severity.WARNING if older else Severity.ERROR
                 self._say(error, layout.version_dir(bundle, number), severity)
@@ -280,14 +283,15 @@ class _Judge:
     ) -> None:
         severity = Severity.ERROR if live else Severity.WARNING if newest else Severity.INFO
         missing = error.need - error.have
+        plain = type(error) is ThresholdNotMet
         self.found.append(
             Finding(
                 rule_of(error),
                 severity,
                 layout.version_dir(bundle, number),
                 f"{bundle}@{number} needs {missing} more signature{'s' * (missing != 1)} "
-                f"({error.have} of {error.need})",
-                hint=f"another owner: countersign sign {bundle}",
+                f"({error.have} of {error.need})" + ("" if plain else f": {error}"),
+                hint=f"another owner: countersign sign {bundle}" if plain else error.hint,
             )
         )
 
@@ -301,13 +305,11 @@ class _Judge:
         self.checked.releases += 1
         try:
             admitted = self._admit(environment, trusted, rails)
-        except ThresholdNotMet as error:
-            waiting = self._is_waiting(path)
-            self._say(error, path, Severity.WARNING if waiting else Severity.ERROR)
         except Unavailable:
             raise
         except ControllerError as error:
-            self._say(error, path)
+            waiting = _only_waits(error) and self._is_waiting(path)
+            self._say(error, path, Severity.WARNING if waiting else Severity.ERROR)
         else:
             self._try(path, lambda: check_chain(self.subject.history, admitted.release, self.now))
             self._try(path, lambda: self._lint_live(admitted, rails))
@@ -384,6 +386,11 @@ class _Trees:
             if entry is not None and entry.is_tree and entry.oid not in self._seen:
                 self._seen[entry.oid] = None
                 yield entry.oid
+
+
+def _only_waits(error: ControllerError) -> TypeGuard[ThresholdNotMet]:
+    """Whether nothing is wrong but that signatures are missing, which may still come."""
+    return isinstance(error, ThresholdNotMet) and not isinstance(error, SignatureInvalid)
 
 
 def _belongs(path: str) -> bool:

@@ -70,10 +70,11 @@ def trusted_root(view: View, pin: Pin | None, now: datetime) -> Trusted:
     if pin is None:
         if first is None:
             raise NoRoot
-        start = roots.pin(first, parse(first).digest)
+        start = roots.pin(first, parse(first, root_path(1)).digest)
     else:
         start = roots.pin(pin.envelope, pin.sha256)
-        if first is not None and start.root.version == 1 and parse(first).digest != pin.sha256:
+        opened = None if first is None else parse(first, root_path(1))
+        if opened is not None and start.root.version == 1 and opened.digest != pin.sha256:
             raise OtherRepository(
                 f"{root_path(1)} is not the root that this host pins",
                 hint="check COUNTERSIGN_CONFIG: its [trust] belongs to another repository",
@@ -112,4 +113,5 @@ def _later(view: View, start: TrustedRoot) -> Iterator[bytes]:
         envelope = view.read(root_path(version))
         if envelope is None:
             return
+        parse(envelope, root_path(version))  # Whoever follows the chain knows no path to name.
         yield envelope

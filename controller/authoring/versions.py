@@ -73,7 +73,7 @@ def envelopes_in(view: View, folder: str, stem: str) -> dict[str, Envelope]:
             data = view.read(f"{folder}/{entry.name}")
             if data is None:
                 raise Corrupt(f"{folder}/{entry.name} is not a file")
-            found[entry.name] = envelopes.parse(data)
+            found[entry.name] = envelopes.parse(data, f"{folder}/{entry.name}")
     return found
 
 

@@ -9,13 +9,25 @@ from datetime import datetime
 
 from controller.artifacts import ack, layout, walk
 from controller.kernel.canonical import Digest
-from controller.kernel.errors import Untrusted
+from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import Objects
 from controller.reconcile import signed
 from controller.reconcile.succession import SignedRelease
-from controller.trust.envelope import IN_TOTO, Envelope, parse
+from controller.trust.envelope import IN_TOTO, Envelope
 from controller.trust.keys import KeyId
 from controller.trust.verify import verify
+
+
+class MalformedAck(Refused):
+    """Enough owners signed an acknowledgement that says nothing we can read."""
+
+    code = "acks.malformed"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"{path}: {reason}", hint="remove it, and acknowledge again: `countersign ack`"
+        )
+        self.path, self.reason = path, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +52,27 @@ def acknowledged(
     if entry is None or not entry.is_tree:
         return {}
     envelopes: dict[Digest, list[Envelope]] = defaultdict(list)
+    first: dict[Digest, str] = {}
     for item in walk.children(objects, entry.oid, path):
-        envelope = parse(signed.read(objects, item, f"{path}/{item.name}"))
+        envelope = signed.open_envelope(objects, item, f"{path}/{item.name}")
         envelopes[envelope.digest].append(envelope)
+        first.setdefault(envelope.digest, f"{path}/{item.name}")
     role = release.root.root.release_role(environment)
     found = {}
-    for some in envelopes.values():
+    for digest, some in envelopes.items():
         try:
             verified = verify(some, role, payload_type=IN_TOTO, now=now)
         except Untrusted:
             continue
-        said = ack.parse(verified.payload)
+        said = _said(verified.payload, first[digest])
         if (said.repository, said.environment) != (release.root.root.repository, environment):
-            raise signed.WrongPlace(path, said=said.environment, place=environment)
+            raise signed.WrongPlace(first[digest], said=said.environment, place=environment)
         found[said.plan] = Acknowledged(said.plan, verified.digest, verified.signers)
     return found
+
+
+def _said(payload: bytes, path: str) -> ack.AckStatement:
+    try:
+        return ack.parse(payload)
+    except Refused as error:
+        raise MalformedAck(path, str(error)) from None

@@ -55,7 +55,7 @@ def roots_after(
     missing = next((one for one in range(version + 1, last + 1) if one not in found), None)
     if missing is not None:
         raise RootsNotWhole(missing)
-    return tuple(_read(history, found[one], one) for one in range(version + 1, last + 1))
+    return tuple(_envelope(history, found[one], one) for one in range(version + 1, last + 1))
 
 
 def check_kept(history: History, commit: Oid, *, since: Oid | None) -> None:
@@ -114,6 +114,12 @@ def _versions(objects: Objects, tree: Oid) -> dict[int, Oid]:
         layout.parse_root_path(f"{layout.ROOT_DIR}/{file.name}"): file.oid
         for file in walk.children(objects, entry.oid, layout.ROOT_DIR)
     }
+
+
+def _envelope(objects: Objects, oid: Oid, version: int) -> bytes:
+    data = _read(objects, oid, version)
+    parse(data, layout.root_path(version))  # Whoever follows the chain knows no path to name.
+    return data
 
 
 def _read(objects: Objects, oid: Oid, version: int) -> bytes:

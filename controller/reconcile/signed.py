@@ -98,13 +98,18 @@ def open_envelopes(
 ) -> list[Envelope]:
     """Parse every envelope of a stem in a folder; their payloads stay unread."""
     found = [
-        parse(read(objects, entry, f"{path}/{entry.name}"))
+        open_envelope(objects, entry, f"{path}/{entry.name}")
         for entry in entries
         if not entry.is_tree and is_envelope_name(entry.name, stem)
     ]
     if not found:
         raise NotSigned(path, stem)
     return found
+
+
+def open_envelope(objects: Objects, entry: Entry, path: str) -> Envelope:
+    """Parse the envelope that stands at a path; its payload stays unread."""
+    return parse(read(objects, entry, path), path)
 
 
 def read(objects: Objects, entry: Entry, path: str) -> bytes:

@@ -21,7 +21,7 @@ from controller.reconcile.roots import roots_after
 from controller.source import history as facts
 from controller.trust import history, root
 from controller.trust.core import ThresholdNotMet
-from controller.trust.envelope import merge, parse
+from controller.trust.envelope import merge
 from controller.trust.history import Accepted, Candidate, Judgement
 from controller.trust.rollback import RollbackAuthority, by_commit, by_statement
 from controller.trust.root import NoRole, Root, TrustedRoot
@@ -296,7 +296,7 @@ def rollback_authority(
             raise RollbackLapsed(path, said.to_serial, said.expires)
         return said.to_serial, said.to_sha256
 
-    envelope = parse(signed.read(repository, entry, path))
+    envelope = signed.open_envelope(repository, entry, path)
     try:
         authority = by_statement([envelope], role, read=read, now=now)
     except ThresholdNotMet:

@@ -32,9 +32,13 @@ _MEMBERS = {"payload", "payloadType", "signatures"}
 
 
 class MalformedEnvelope(Untrusted):
-    """Bytes are not a DSSE envelope as we read it."""
+    """Bytes are not a DSSE envelope as we read it; `path` is their file, where the reader knows."""
 
     code = "trust.malformed_envelope"
+
+    def __init__(self, reason: str, *, path: str = "", hint: str = "") -> None:
+        super().__init__(f"{path}: {reason}" if path else reason, hint=hint)
+        self.reason, self.path = reason, path
 
 
 class PayloadsDiffer(Untrusted):
@@ -93,8 +97,15 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(name), name, len(payload), payload)
 
 
-def parse(data: bytes) -> Envelope:
-    """Read an envelope; its payload stays opaque bytes."""
+def parse(data: bytes, path: str = "") -> Envelope:
+    """Read an envelope; its payload stays opaque bytes. A refusal names `path`, its file."""
+    try:
+        return _parse(data)
+    except MalformedEnvelope as error:
+        raise MalformedEnvelope(error.reason, path=path, hint=error.hint) from None
+
+
+def _parse(data: bytes) -> Envelope:
     if len(data) > SIZE_MAX_BYTES:
         raise MalformedEnvelope(f"{len(data)} bytes is more than the {SIZE_MAX_BYTES} we read")
     document = _object(_json(data), required=_MEMBERS, optional=set(), what="the envelope")

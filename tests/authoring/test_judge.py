@@ -18,6 +18,7 @@ from controller.authoring.trusted import Pin
 from controller.kernel.canonical import Digest
 from controller.kernel.findings import Severity
 from controller.kernel.objects import Oid
+from controller.trust.envelope import parse
 from tests.support import world
 from tests.support.world import CARDS, NEW_RANGE, OTHER_RANGE, RANGES, Shop, with_lines
 
@@ -102,6 +103,60 @@ def test_an_older_version_that_nobody_released_only_informs(shop: Shop) -> None:
     shop.release(shop.next_release(live))
 
     assert _rules(_judge(shop)) == {"trust/threshold_not_met": Severity.INFO}
+
+
+def test_a_version_that_was_changed_under_its_signatures_does_not_only_wait(shop: Shop) -> None:
+    shop.edit(add=[NEW_RANGE])
+    shop.sign(shop.next_version())
+    assert _rules(_judge(shop)) == {}
+    path = f"{layout.version_dir(CARDS, 2)}/bundle.dsse.json"
+    made = parse(shop.read(path))
+    shop.commit({path: replace(made, payload=made.payload + b" ").to_bytes()})
+
+    found = _judge(shop)
+
+    assert _rules(found) == {"trust/signature_invalid": Severity.ERROR}
+    assert "changed after" in found.report.findings[0].message
+
+
+def test_a_version_that_a_stranger_signed_waits_and_says_so(shop: Shop) -> None:
+    shop.sign(shop.next_version(), by=["alice", "rollback"])
+
+    found = _judge(shop)
+
+    assert _rules(found) == {"trust/signer_not_in_role": Severity.WARNING}
+    assert "does not list the signer" in found.report.findings[0].message
+
+
+def test_an_unreadable_acknowledgement_is_reported_where_it_stands(shop: Shop) -> None:
+    path = f"{layout.acks_dir('production')}/one.dsse.json"
+    shop.commit({path: b"rubbish"})
+
+    (finding,) = _judge(shop).report.findings
+
+    assert (finding.rule, finding.file) == ("trust/malformed_envelope", path)
+    assert not finding.message.startswith(path)
+
+
+def test_a_signed_acknowledgement_that_says_nothing_is_reported_where_it_stands(
+    shop: Shop,
+) -> None:
+    path = f"{layout.acks_dir('production')}/one.dsse.json"
+    shop.commit({path: shop.sealed(b"{}", ("alice", "bob"))})
+
+    (finding,) = _judge(shop).report.findings
+
+    assert (finding.rule, finding.file) == ("trust/acks.malformed", path)
+
+
+def test_rubbish_in_the_chain_of_roots_is_reported_where_it_stands(shop: Shop) -> None:
+    shop.commit({layout.root_path(2): b"rubbish"})
+
+    found = _judge(shop).report.findings
+
+    assert {(one.rule, one.file) for one in found} == {
+        ("trust/malformed_envelope", layout.root_path(2))
+    }
 
 
 def test_rows_of_two_released_bundles_are_compared(shop: Shop) -> None:

@@ -9,10 +9,11 @@ from controller.artifacts import layout
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import Digest
 from controller.plan.guards import GuardTripped, Limits
+from controller.reconcile.acks import MalformedAck
 from controller.reconcile.signed import WrongPlace
 from controller.stores.control.model import RevisionKind
 from controller.trust.envelope import MalformedEnvelope, parse
-from tests.support.world import CARDS, NEW_RANGE, OLD_RANGE, OTHER_RANGE, RANGES, Shop
+from tests.support.world import CARDS, NEW_RANGE, OLD_RANGE, OTHER_RANGE, RANGES, TWO, Shop
 
 ACKS = layout.acks_dir(ENVIRONMENT)
 BY_SHARE = Limits(removed_share=Fraction(5, 100), small_rows=0)
@@ -184,9 +185,22 @@ def test_rubbish_among_the_acknowledgements_of_a_held_plan_is_refused(shop: Shop
     shop.ack(held(shop))
     shop.commit({f"{ACKS}/zzz.dsse.json": b"{"})
 
-    with pytest.raises(MalformedEnvelope):
+    with pytest.raises(MalformedEnvelope) as refusal:
         shop.reconcile()
 
+    assert refusal.value.path == f"{ACKS}/zzz.dsse.json"
+
+    assert shop.serial == 1
+
+
+def test_a_signed_statement_that_is_no_acknowledgement_is_refused(shop: Shop) -> None:
+    shop.ack(held(shop))
+    shop.commit({f"{ACKS}/zzz.dsse.json": shop.sealed(b"{}", TWO)})
+
+    with pytest.raises(MalformedAck) as refusal:
+        shop.reconcile()
+
+    assert refusal.value.path == f"{ACKS}/zzz.dsse.json"
     assert shop.serial == 1
 
 

@@ -178,9 +178,10 @@ def test_a_root_may_gain_a_signature(shop: Shop) -> None:
 def test_rubbish_where_the_next_root_belongs_is_refused(shop: Shop) -> None:
     shop.commit({layout.root_path(2): b"rubbish"})
 
-    with pytest.raises(MalformedEnvelope):
+    with pytest.raises(MalformedEnvelope) as refusal:
         shop.reconcile()
 
+    assert refusal.value.path == layout.root_path(2)
     assert shop.held_root_version() == 1
 
 

@@ -11,7 +11,14 @@ from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.strictjson import MalformedJson
 from controller.reconcile import admit, signed
 from controller.trust.core import OneOwnerCountsOnce, ThresholdNotMet
-from controller.trust.envelope import IN_TOTO, ROOT, Envelope, PayloadsDiffer, parse
+from controller.trust.envelope import (
+    IN_TOTO,
+    ROOT,
+    Envelope,
+    MalformedEnvelope,
+    PayloadsDiffer,
+    parse,
+)
 from controller.trust.verify import SignatureInvalid, SignerNotInRole, WrongPayloadType
 from tests.support.world import CARDS, TWO, Shop
 
@@ -231,6 +238,15 @@ def test_an_envelope_of_another_payload_type_is_refused(drawer: Shop) -> None:
         drawer.signed_release()
 
     assert (refusal.value.found, refusal.value.expected) == (ROOT, IN_TOTO)
+
+
+def test_an_envelope_that_is_rubbish_is_named(drawer: Shop) -> None:
+    drawer.commit({f"{PLACE}/release.bob.dsse.json": b"rubbish"})
+
+    with pytest.raises(MalformedEnvelope) as refusal:
+        drawer.signed_release()
+
+    assert refusal.value.path == f"{PLACE}/release.bob.dsse.json"
 
 
 def test_what_nobody_signed_is_not_even_parsed(drawer: Shop) -> None:

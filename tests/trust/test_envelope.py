@@ -144,3 +144,13 @@ def test_files_that_hold_too_many_signatures_together_are_refused() -> None:
     assert len(merge([full, full]).signatures) == 16
     with pytest.raises(MalformedEnvelope):
         merge([full, one_more])
+
+
+def test_a_refusal_names_the_file_where_one_is_known() -> None:
+    with pytest.raises(MalformedEnvelope) as told:
+        parse(b"rubbish", "a/b.dsse.json")
+    with pytest.raises(MalformedEnvelope) as untold:
+        parse(b"rubbish")
+
+    assert str(told.value) == f"a/b.dsse.json: {untold.value}"
+    assert (told.value.path, untold.value.path) == ("a/b.dsse.json", "")
