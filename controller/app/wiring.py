@@ -126,7 +126,7 @@ def pin(settings: Settings) -> Pin:
     except OSError as error:
         raise BadSettings(f"trust.root {file}: {error.strerror}") from None
     pinned = Digest(settings.trust.root_sha256)
-    found = parse_envelope(envelope).digest
+    found = parse_envelope(envelope, str(file)).digest
     if found != pinned:
         raise PinMismatch(pinned, found)
     return Pin(envelope, pinned)
