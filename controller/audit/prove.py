@@ -79,11 +79,15 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseProof:
-    """The database says what the branch says; `lag` records still wait for their commit."""
+    """The database says what the branch says; `lag` records still wait for their commit.
+
+    `revisions` agree with their records, 0 where the controller's state was not compared.
+    """
 
     rows: int
     lag: int
     tables: int
+    revisions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

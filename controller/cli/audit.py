@@ -62,8 +62,9 @@ def verify(
     named = settings.load(settings.named_file(config))
     now = SystemClock().now()
     with deadline(timeout):
+        repository = wiring.artifact_repository(named)
         trusted, proof = prove_git(
-            wiring.artifact_repository(named),
+            repository,
             wiring.pin(named),
             branch=named.repository.branch,
             controller=named.controller.name,
@@ -78,7 +79,7 @@ def verify(
         rows = None
         if not git_only:
             with wiring.database(named, migrate=False) as connection:
-                rows = prove_database(connection, proof)
+                rows = prove_database(connection, repository, proof)
     if output is Output.JSON:
         emit_json(_as_json(trusted, proof, held, rows))
     elif rows is not None:
@@ -200,6 +201,7 @@ def _emit_rows(rows: "DatabaseProof") -> None:
     if rows.lag:
         emit(f"database: {rows.lag} of them wait for their commit")
     emit(f"database: the content of {rows.tables} tables is what the last record says")
+    emit(f"database: {rows.revisions} revisions and what is live are what the records say")
 
 
 def _read_note(file: Path) -> bytes:
@@ -251,5 +253,11 @@ def _as_json(
             }
             for one in held
         ],
-        "database": rows and {"records": rows.rows, "lag": rows.lag, "tables": rows.tables},
+        "database": rows
+        and {
+            "records": rows.rows,
+            "lag": rows.lag,
+            "tables": rows.tables,
+            "revisions": rows.revisions,
+        },
     }

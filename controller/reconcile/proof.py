@@ -4,12 +4,14 @@ The keys are those of the newest root that the branch holds, followed from this 
 git alone no database is needed, nor anything else of the controller that wrote the trail.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from controller.adapters.git import GitRepository
 from controller.adapters.postgres import Connection, reading
 from controller.audit.prove import DatabaseProof, Proof, verify_database, verify_git
+from controller.audit.state import verify_state
 from controller.reconcile.apply import digest_texts
 from controller.reconcile.roots import roots_after
 from controller.reconcile.world import Pin
@@ -27,12 +29,16 @@ def prove_git(
     return trusted, verify_git(repository, trusted.root, controller, now=now)
 
 
-def prove_database(connection: Connection[Any], proof: Proof) -> DatabaseProof:
-    """Prove that journal and tables say what the proven trail says, all at one moment."""
+def prove_database(
+    connection: Connection[Any], repository: GitRepository, proof: Proof
+) -> DatabaseProof:
+    """Prove that journal, tables and state say what the proven trail says, all at one moment."""
     with reading(connection):
-        return verify_database(
+        proven = verify_database(
             connection, proof, table_digests=lambda: digest_texts(directory.recompute(connection))
         )
+        revisions = verify_state(connection, repository, proof.controller)
+        return replace(proven, revisions=revisions)
 
 
 def prove_journal(connection: Connection[Any], proof: Proof) -> DatabaseProof:

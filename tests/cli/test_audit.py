@@ -15,7 +15,7 @@ def test_the_trail_is_proven_from_git_and_against_the_database(desk: Desk) -> No
 
     assert found["git"]["links"] == 2
     assert found["git"]["tip"] == desk.shop().audit_commits()[-1].hex()
-    assert found["database"] == {"records": 2, "lag": 0, "tables": 6}
+    assert found["database"] == {"records": 2, "lag": 0, "tables": 6, "revisions": 2}
 
 
 def test_without_a_branch_nothing_is_proven(paper_desk: Desk) -> None:
