@@ -2,7 +2,8 @@
 
 The binaries come from a Python package; how they are run is ours. Whoever starts the server owns
 it: it is a child in the foreground, asked by the kernel to shut down when the owner dies, however
-it dies. Others who open the same state directory join it, and lose it when the owner stops.
+it dies. Others who open the same state directory join it. An owner that stops in order waits for
+those who are connected, and lets nobody in meanwhile; one that is killed takes the server with it.
 
 Two locks in the state directory, both released by the kernel and so never stale:
   start.lock   held while looking and starting: one process at a time;
@@ -34,6 +35,8 @@ from controller.kernel.errors import ControllerError, Corrupt, DeadlinePassed, R
 
 START_TIMEOUT_SECONDS: Final = 300
 STOP_TIMEOUT_SECONDS: Final = 60
+# Less than others wait for a start: they wait while the server goes down, too.
+GUESTS_TIMEOUT_SECONDS: Final = 120
 
 _LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 _LOG: Final = "postgresql.log"
@@ -103,10 +106,19 @@ class EmbeddedPostgres:
 
     `fsync=False` is for tests: faster, and a power cut may lose everything. `run_as` names the
     account that root hands the server to; without it that is `countersign`, or else `nobody`.
+    `guests_seconds` is how long `stop` waits for others who are connected.
     """
 
-    def __init__(self, state_dir: Path, *, fsync: bool = True, run_as: str | None = None) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        fsync: bool = True,
+        run_as: str | None = None,
+        guests_seconds: int = GUESTS_TIMEOUT_SECONDS,
+    ) -> None:
         self._state_dir, self._fsync, self._run_as = state_dir, fsync, run_as
+        self._guests_seconds = guests_seconds
         self._child: _Child | None = None
         self._url = ""
 
@@ -129,6 +141,7 @@ class EmbeddedPostgres:
     def start(self) -> None:
         """Join the server of this state directory, or start it, and return when it takes logins.
 
+        A server that was joined may go down before a connection to it is made: call again then.
         Raises `LoginRefused` when a server answers but not to our password, and the errors of
         this module and of `embedded_home` when none can be started.
         """
@@ -152,10 +165,14 @@ class EmbeddedPostgres:
             self._url = _url(facts)
 
     def stop(self) -> None:
-        """Shut the server down when we own it; open connections are ended. Safe to call twice."""
+        """Shut the server down when we own it. Safe to call twice.
+
+        Those who are connected are waited for, up to `guests_seconds`; then they are cut off.
+        Connections of our own are better closed before: they would be waited for as well.
+        """
         child, self._child, self._url = self._child, None, ""
         if child is not None:
-            child.stop()
+            child.stop(guests_seconds=self._guests_seconds)
 
     def __enter__(self) -> Self:
         self.start()
@@ -181,7 +198,7 @@ class EmbeddedPostgres:
         try:
             _wait_until_ready(child, _url(facts), log, place)
         except BaseException:
-            child.stop()
+            child.stop(guests_seconds=0)
             raise
         self._child = child
         return facts
@@ -282,15 +299,23 @@ class _Child:
         finally:
             log.close()
 
-    def stop(self) -> None:
-        """End open sessions and shut down cleanly; harder and harder when that does not help."""
-        steps = ((signal.SIGINT, STOP_TIMEOUT_SECONDS), (signal.SIGQUIT, 10), (signal.SIGKILL, 10))
-        for number, seconds in steps:
-            self.process.send_signal(number)
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(seconds)
-                break
-        self._done.set()
+    def stop(self, *, guests_seconds: int) -> None:
+        """Shut down when the last session has ended; harder and harder when that does not help."""
+        steps = (
+            (signal.SIGTERM, guests_seconds),
+            (signal.SIGINT, STOP_TIMEOUT_SECONDS),
+            (signal.SIGQUIT, 10),
+            (signal.SIGKILL, 10),
+        )
+        try:
+            for number, seconds in steps:
+                self.process.send_signal(number)
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(seconds)
+                    break
+        finally:
+            # Whoever interrupts the waiting has the kernel ask for the shutdown.
+            self._done.set()
 
 
 def _spawn(command: Sequence[str], log: _Log, alive: int, *, cwd: Path) -> subprocess.Popen[bytes]:

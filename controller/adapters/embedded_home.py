@@ -14,6 +14,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -130,10 +131,13 @@ class Home:
 def open_state(state_dir: Path) -> Path:
     """Make the state directory if it is missing and make sure that it is ours."""
     path = state_dir.absolute()
-    if not path.exists():
-        path.mkdir(parents=True)
-        # Others may pass through (the database's account must) but not look.
-        path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    # Others may pass through (the database's account must) but not look.
+    mode = 0o711 if os.geteuid() == 0 else 0o700
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Another process may be making it right now, so no moment comes between asking and making.
+    with suppress(FileExistsError):
+        path.mkdir(mode=mode)
+        path.chmod(mode)  # whatever the umask
     path = path.resolve()
     facts = path.stat()
     if facts.st_uid != os.geteuid() or facts.st_mode & 0o002:

@@ -1,7 +1,7 @@
 """Build a controller from settings; the only place that knows every concrete part."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -10,7 +10,13 @@ from controller.adapters import migrations
 from controller.adapters.clock import SystemClock
 from controller.adapters.embedded import EmbeddedPostgres
 from controller.adapters.git import GitRepository
-from controller.adapters.postgres import Connection, Limits, connect, translated
+from controller.adapters.postgres import (
+    Connection,
+    DatabaseUnavailable,
+    Limits,
+    connect,
+    translated,
+)
 from controller.adapters.shipped import shipped
 from controller.app.settings import BadSettings, Settings
 from controller.app.signers import load_signer
@@ -25,6 +31,7 @@ from controller.trust.root import PinMismatch
 from controller.trust.sign import Signer
 
 APPLICATION = "countersign"
+JOIN_TRIES = 5
 
 
 @contextmanager
@@ -42,7 +49,8 @@ def database(settings: Settings, *, migrate: bool = True) -> Iterator[Connection
     state = settings.path(settings.controller.state_dir)
     with (
         EmbeddedPostgres(state, run_as=settings.database.run_as) as server,
-        connection_to(server.url, settings) as connection,
+        closing(_joined(server, settings)) as connection,
+        translated(),
     ):
         if migrate:
             migrations.migrate(connection)
@@ -52,11 +60,7 @@ def database(settings: Settings, *, migrate: bool = True) -> Iterator[Connection
 @contextmanager
 def connection_to(url: str, settings: Settings) -> Iterator[Connection[Any]]:
     """Open a connection that commits by itself outside of transactions."""
-    limits = Limits(
-        lock_ms=settings.database.lock_timeout_seconds * 1000,
-        statement_ms=settings.database.statement_timeout_seconds * 1000,
-    )
-    connection = connect(url, application_name=APPLICATION, autocommit=True, limits=limits)
+    connection = _connected(url, settings)
     try:
         # A server that goes away in the middle of a look-up is our error too, not a traceback.
         with translated():
@@ -100,6 +104,26 @@ def world(settings: Settings) -> Iterator[World]:
                 small_rows=settings.guards.small_rows,
             ),
         )
+
+
+def _joined(server: EmbeddedPostgres, settings: Settings) -> Connection[Any]:
+    """Connect to the embedded server; when the one we joined just went away, to the next one."""
+    for _ in range(JOIN_TRIES - 1):
+        try:
+            return _connected(server.url, settings)
+        except DatabaseUnavailable:
+            if server.owns:
+                raise
+            server.start()
+    return _connected(server.url, settings)
+
+
+def _connected(url: str, settings: Settings) -> Connection[Any]:
+    limits = Limits(
+        lock_ms=settings.database.lock_timeout_seconds * 1000,
+        statement_ms=settings.database.statement_timeout_seconds * 1000,
+    )
+    return connect(url, application_name=APPLICATION, autocommit=True, limits=limits)
 
 
 def now() -> datetime:

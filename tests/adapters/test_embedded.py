@@ -50,6 +50,14 @@ def _ends(pid: int, *, within_seconds: int = 10) -> bool:
     return False
 
 
+def _takes_logins(url: str) -> bool:
+    try:
+        ask(url, "SELECT 1")
+    except DatabaseUnavailable:
+        return False
+    return True
+
+
 def test_a_fresh_directory_becomes_a_server_without_a_network_port(state: Path) -> None:
     with EmbeddedPostgres(state) as server:
         names = ("listen_addresses", "data_checksums", "fsync", "server_encoding", "TimeZone")
@@ -75,6 +83,47 @@ def test_the_server_is_gone_when_its_owner_stopped(state: Path) -> None:
 
     with pytest.raises(DatabaseUnavailable):
         ask(url, "SELECT 1")
+
+
+def test_an_owner_that_leaves_waits_for_those_who_joined(state: Path) -> None:
+    with owners(state, 1) as [owner]:
+        connection = connect(owner.url, application_name="tests", autocommit=True)
+        owner.told_to_leave()
+        with pytest.raises(subprocess.TimeoutExpired):
+            owner.process.wait(1)
+
+        with connection.transaction():
+            row = connection.execute("SELECT 7").fetchone()
+        connection.close()
+
+        assert row == (7,)
+        assert owner.process.wait(30) == 0
+
+
+def test_who_comes_while_the_server_goes_down_waits_and_starts_the_next(state: Path) -> None:
+    with owners(state, 1) as [owner]:
+        connection = connect(owner.url, application_name="tests", autocommit=True)
+        owner.told_to_leave()
+        while _takes_logins(owner.url):
+            time.sleep(0.05)
+        threading.Timer(1, connection.close).start()
+
+        with EmbeddedPostgres(state, fsync=False) as server:
+            assert server.owns
+            assert ask(server.url, "SELECT 1") == (1,)
+        assert owner.process.wait(30) == 0
+
+
+def test_who_joined_and_never_leaves_is_cut_off_in_the_end(state: Path) -> None:
+    server = EmbeddedPostgres(state, fsync=False, guests_seconds=1)
+    server.start()
+    connection = connect(server.url, application_name="tests", autocommit=True)
+
+    server.stop()
+
+    with pytest.raises(DatabaseUnavailable), translated():
+        connection.execute("SELECT 1")
+    connection.close()
 
 
 def test_what_was_written_is_there_after_a_restart(stopped: Path) -> None:

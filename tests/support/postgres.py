@@ -34,11 +34,10 @@ class Owner:
     owns: bool
     postmaster: int | None
 
-    def leave(self) -> None:
-        """Let the process stop in order."""
+    def told_to_leave(self) -> None:
+        """Let the process stop in order, whenever that is."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(60)
 
     def kill(self) -> None:
         """End the process as a power cut would."""
