@@ -155,7 +155,7 @@ def _level(raw: bytes, path: str) -> tuple[Entry, ...]:
 
 
 def files(
-    objects: Objects, tree: Oid, path: str, faults: list[BadTree] | None = None
+    objects: Objects, tree: Oid, path: str, faults: list[BadTree | TooLarge] | None = None
 ) -> Iterator[File]:
     """Yield every file below a tree in byte order of paths; `path` stands before each.
 
@@ -268,7 +268,11 @@ def _find_first(objects: Objects, tree: Oid, name: str) -> Entry | None:
 
 
 def _listing(
-    objects: Objects, tree: Oid, path: str, budget: _Budget, faults: list[BadTree] | None
+    objects: Objects,
+    tree: Oid,
+    path: str,
+    budget: _Budget,
+    faults: list[BadTree | TooLarge] | None,
 ) -> tuple[str, Iterator[Entry]]:
     if faults is None:
         entries = children(objects, tree, path)

@@ -21,6 +21,7 @@ from controller.kernel.findings import Finding, Report, Severity
 from controller.kernel.instants import Window
 from controller.kernel.objects import Objects, Oid
 from controller.kernel.strictjson import MalformedJson
+from controller.plan.changes import table_of
 from controller.policy.dataset import Place
 from controller.policy.lint import (
     LintBundle,
@@ -145,17 +146,22 @@ def lint_draft(
         raise NoDraft(f"there is no {files_path(bundle)}", hint="put the bundle's tables there")
     linted = lint_files(objects, entry.oid, files_path(bundle), rail)
     found += linted.findings
-    found += lint_dataset([LintBundle(str(bundle), rail, window, linted.tables)])
+    if linted.whole:
+        found += lint_dataset([LintBundle(str(bundle), rail, window, linted.tables)])
     return Report.of(found), linted.counts
 
 
 @dataclass(frozen=True, slots=True)
 class LintedFiles:
-    """The rows of a files tree, and what is to be said about each file by itself."""
+    """The rows of a files tree, and what is to be said about each file by itself.
+
+    Unless it is `whole`, some file could not be read, and comparing rows would say untrue things.
+    """
 
     tables: Mapping[str, list[Place]]
     findings: tuple[Finding, ...]
     counts: Mapping[str, Counts]
+    whole: bool
 
 
 def lint_files(objects: Objects, tree: Oid, where: str, rail: Rail) -> LintedFiles:
@@ -163,28 +169,28 @@ def lint_files(objects: Objects, tree: Oid, where: str, rail: Rail) -> LintedFil
     tables: dict[str, list[Place]] = defaultdict(list)
     counts: dict[str, Counts] = {}
     found: list[Finding] = []
-    faults: list[BadTree] = []
+    faults: list[BadTree | TooLarge] = []
     for path, oid in walk.files(objects, tree, where, faults):
         try:
             data = walk.read_blob(objects, oid, path, FILE_SIZE_MAX_BYTES)
         except (BadTree, TooLarge) as error:
-            found.append(told(error, path))
+            faults.append(error)
             continue
-        table, kind = _belongs(path.removeprefix(f"{where}/"))
+        table = table_of(path, where)
         if len(data) > SHARD_ADVISED_BYTES:
             found.append(_finding(rail, _SIZE, path, f"{len(data):,} bytes"))
-        if kind == "csv" and table in rail.tables:
+        if table is not None and table in rail.tables:
             rows, findings = lint_shard(rail, table, data, path)
             found += findings
             wide = widen(rail, table, rows)
             tables[table] += [(cells, path, line) for line, cells in enumerate(wide, start=2)]
             counts[table] = counts.get(table, Counts()) + Counts(1, len(rows), len(data))
-        elif kind == "json" and table in rail.documents:
+        elif table is not None and table in rail.documents:
             found += lint_document(rail, table, data, path)
         else:
             found.append(stray(rail, path))
     found += [told(fault, where) for fault in faults]
-    return LintedFiles(tables, tuple(found), counts)
+    return LintedFiles(tables, tuple(found), counts, whole=not faults)
 
 
 def check_draft(view: View, bundle: BundleId, rails: Mapping[str, Rail]) -> Report:
@@ -210,13 +216,6 @@ def _window(view: View, bundle: BundleId, rail: Rail) -> tuple[Window, list[Find
         return Window(), [_finding(rail, _JSON, path, about, error.line, hint=error.hint)]
     except BadDocument as error:
         return Window(), [_finding(rail, _JSON, path, error.reason, error.line, error.pointer)]
-
-
-def _belongs(path: str) -> tuple[str, str]:
-    """Return the table or kind of document that a file of `files/` belongs to, and its ending."""
-    top, _, rest = path.partition("/")
-    name, _, ending = (rest or top).rpartition(".")
-    return (top if rest else name), ending
 
 
 def _finding(

@@ -17,7 +17,7 @@ from controller.artifacts.draft import Draft
 from controller.artifacts.layout import TOP_LEVEL, BadName, BundleId
 from controller.artifacts.merkle import Counts, DictMemory, files_root
 from controller.artifacts.pinned import FilesNotFound
-from controller.artifacts.walk import BadTree
+from controller.artifacts.walk import BadTree, TooLarge
 from controller.artifacts.wire import BadDocument
 from controller.authoring.chain import check_chain, environments_before
 from controller.authoring.draft import LintedFiles, NoDraft, bundles_of, lint_files, read_draft
@@ -155,7 +155,7 @@ class _Judge:
         if not entry.is_tree:
             self.found.append(_stray(name))
             return
-        faults: list[BadTree] = []
+        faults: list[BadTree | TooLarge] = []
         for file in walk.files(self.subject.history, entry.oid, name, faults):
             self.checked.files += 1
             if not _belongs(file.path):
@@ -220,7 +220,7 @@ class _Judge:
             self.checked.drafts += 1
             self.found += linted.findings
             one = LintBundle(str(bundle), rail, draft.window, linted.tables)
-            self.found += lint_dataset([one])
+            self.found += lint_dataset([one]) if linted.whole else []
 
     def _read_draft(self, bundle: BundleId) -> Draft | None:
         path = layout.draft_path(bundle)

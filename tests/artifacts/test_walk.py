@@ -167,7 +167,7 @@ def test_a_report_hears_of_every_bad_entry_and_of_all_that_is_good() -> None:
     below = objects.put("tree", raw_tree([(b"120000", b"link", one), (FILE, b"good", one)]))
     entries = [(FILE, b"README.md", one), (b"100755", b"run", one), (FOLDER, b"sub", below)]
     tree = objects.put("tree", raw_tree([*entries, (FILE, b"z", one)]))
-    faults: list[BadTree] = []
+    faults: list[BadTree | TooLarge] = []
 
     found = [file.path for file in files(objects, tree, "a", faults)]
 
@@ -181,7 +181,7 @@ def test_a_report_reads_nothing_of_a_level_whose_order_is_wrong() -> None:
     objects = MemoryObjects()
     one = objects.blob(b"1")
     tree = objects.put("tree", raw_tree([(FILE, b"b", one), (FILE, b"a", one)]))
-    faults: list[BadTree] = []
+    faults: list[BadTree | TooLarge] = []
 
     assert list(files(objects, tree, "x", faults)) == []
     assert [fault.path for fault in faults] == ["x"]
@@ -191,7 +191,7 @@ def test_a_report_passes_over_a_folder_that_is_none() -> None:
     objects = MemoryObjects()
     one = objects.blob(b"1")
     tree = objects.put("tree", raw_tree([(FOLDER, b"a", one), (FILE, b"b", one)]))
-    faults: list[BadTree] = []
+    faults: list[BadTree | TooLarge] = []
 
     assert [file.path for file in files(objects, tree, "x", faults)] == ["x/b"]
     assert "named as a directory" in str(faults[0])

@@ -49,6 +49,19 @@ def test_a_file_that_belongs_nowhere_is_found(shop: Shop) -> None:
     assert "participants.csv" in report.findings[0].hint
 
 
+@pytest.mark.parametrize("name", ["rules.json", "rules/one.csv", "ranges/one.json"])
+def test_a_file_of_a_known_name_in_the_wrong_place_is_found(shop: Shop, name: str) -> None:
+    shop.write(f"{FILES}/{name}", b'{\n  "rules": [],\n  "version": 1\n}\n')
+
+    assert places(linted(shop)) == [("common/ENC010", f"{FILES}/{name}", 0)]
+
+
+def test_rules_in_their_folder_are_read(shop: Shop) -> None:
+    shop.write(f"{FILES}/rules/one.json", b'{\n  "rules": [],\n  "version": 1\n}\n')
+
+    assert places(linted(shop)) == []
+
+
 def test_one_bad_mode_does_not_hide_the_other_files(shop: Shop) -> None:
     shop.write(f"{FILES}/ranges/more.csv", b"mine\n")
     (shop.folder / FILES / "participants.csv").chmod(0o755)

@@ -208,3 +208,17 @@ def test_findings_are_printed_in_the_form_that_is_asked_for(paper_desk: Desk) ->
     assert "error common/REF001" in text
     assert annotated.startswith(f"::error file={RANGES},line=")
     assert scanned["runs"][0]["results"][0]["ruleId"] == "common/REF001"
+
+
+def test_one_bad_mode_does_not_hide_what_else_is_wrong(paper_desk: Desk) -> None:
+    _edit(paper_desk, add=[NEW_RANGE.replace("NL,EUR", "ZZ,EUR")])
+    other = paper_desk.folder / RANGES
+    other.with_name("participants.csv").chmod(0o755)
+
+    said = _validate(paper_desk)
+
+    places = {(one["rule"], one["file"]) for one in said.json["findings"]}
+    assert said.exit_code == 1
+    assert ("trust/walk.bad_tree", RANGES.replace("ranges.csv", "participants.csv")) in places
+    assert ("common/GEO001", RANGES) in places
+    assert {rule for rule, _ in places} == {"common/GEO001", "trust/walk.bad_tree"}
