@@ -1,10 +1,13 @@
 """Deploy hosts for commands to run on."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from controller.adapters.embedded import remove
 from tests.support.commands import Desk
+from tests.support.postgres import passable_folder
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +26,12 @@ def desk(first_desk: Path, tmp_path: Path, database_url: str) -> Desk:
 def paper_desk(first_desk: Path, tmp_path: Path) -> Desk:
     """Return a deploy host whose database cannot be reached: for what needs none."""
     return Desk(first_desk).copy(tmp_path, "postgresql://nobody@127.0.0.1:1/nothing")
+
+
+@pytest.fixture
+def laptop() -> Iterator[Desk]:
+    """Return a host without a database of its own: it gets the embedded one."""
+    with passable_folder() as home:
+        desk = Desk.make(home)
+        yield desk
+        remove(home / "keys" / "state")

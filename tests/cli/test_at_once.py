@@ -3,15 +3,11 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
-from controller.adapters.embedded import remove
 from tests.support.commands import Desk
 from tests.support.house import ROOT
-from tests.support.postgres import passable_folder
 from tests.support.world import NEW_RANGE
 
 OPEN_AND_ASK = """
@@ -25,15 +21,6 @@ with wiring.database(settings.load(Path(sys.argv[1]))) as connection, translated
         connection.execute("SELECT count(*) FROM controller.revision")
         time.sleep(0.05)
 """
-
-
-@pytest.fixture
-def laptop() -> Iterator[Desk]:
-    """A host without a database of its own: it gets the embedded one."""
-    with passable_folder() as home:
-        desk = Desk.make(home)
-        yield desk
-        remove(home / "keys" / "state")
 
 
 def started(arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:

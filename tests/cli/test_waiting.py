@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.commands import Desk
 from tests.support.house import ROOT
 from tests.support.world import CARDS, NEW_RANGE, RANGES
@@ -40,7 +42,11 @@ def promote_and_wait(desk: Desk, seconds: int) -> tuple[int, str]:
     return told.exit_code, told.err
 
 
-def test_promote_waits_until_a_controller_has_applied_it(desk: Desk) -> None:
+@pytest.mark.parametrize("host", ["desk", "laptop"])
+def test_promote_waits_until_a_controller_has_applied_it(
+    host: str, request: pytest.FixtureRequest
+) -> None:
+    desk: Desk = request.getfixturevalue(host)
     signed_change(desk)
     with subprocess.Popen(
         ["sh", "-c", RECONCILE_AFTER_RELEASE_2, sys.executable, str(desk.config)],
