@@ -149,11 +149,11 @@ def production(connection: Connection[Any], repository: History, environment: st
     return Side("production", what, applied.commit, repository, live, overridden(view))
 
 
-def compare(before: Side, after: Side) -> Comparison:
-    """Return how `after` differs from `before`."""
+def compare(before: Side, after: Side, now: datetime | None = None) -> Comparison:
+    """Return how `after` differs from `before`; with `now`, rows end only where it is ahead."""
     changes = Changes(Both(before.objects, after.objects), before.live, after.live)
     nothing = sha256(b"")
-    plan = make_plan("compare", None, nothing, changes, one_sided=changes.is_one_sided)
+    plan = make_plan("compare", None, nothing, changes, one_sided=changes.is_one_sided, now=now)
     return Comparison(
         before,
         after,

@@ -46,6 +46,7 @@ def diff(  # noqa: PLR0913, PLR0917  one parameter per option
     Drafts (files/) are compared, as if each were released, unless --released is given; of
     production, what was last applied. Exit 1: they differ.
     """
+    from controller.app import wiring
     from controller.authoring.compare import compare
 
     where = environment or serves(config)
@@ -61,7 +62,7 @@ def diff(  # noqa: PLR0913, PLR0917  one parameter per option
             )
             for name in (before, after)
         ]
-        found = compare(sides[0], sides[1])
+        found = compare(sides[0], sides[1], wiring.now())
     if output is Output.JSON:
         emit_json(_as_json(found))
     else:

@@ -55,12 +55,14 @@ def _line(entry: "Entry") -> tuple[object, ...]:
     one = entry.revision
     signs = (("+", "added"), ("~", "modified"), ("-", "removed"))
     sums = {word: sum(counts.get(word, 0) for counts in one.counts.values()) for _, word in signs}
+    ending = sum(counts.get("ending", 0) for counts in one.counts.values())
+    changes = " ".join(f"{sign}{sums[word]}" for sign, word in signs)
     return (
         one.revision,
         one.kind.value,
         one.serial,
         one.commit.hex()[:12],
         instant(one.applied_at),
-        " ".join(f"{sign}{sums[word]}" for sign, word in signs),
+        f"{changes} ({ending} ending)" if ending else changes,
         entry.audit_commit.hex()[:12] if entry.audit_commit else "waits",
     )

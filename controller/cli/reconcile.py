@@ -8,9 +8,12 @@ from controller.cli.options import ConfigOption, OutputOption, TimeoutOption, de
 from controller.cli.output import Output, emit, emit_findings, emit_json, finding_json, say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from controller.reconcile.cycle import Outcome
     from controller.reconcile.decide import Decision
     from controller.reconcile.world import World
+    from controller.stores.control.model import Applied
 
 PLAN_HELD = 4
 
@@ -25,11 +28,12 @@ def plan(
     Exit 0: nothing would change; 1: something would; 4: a guard would stop it.
     """
     from controller.app import settings, wiring
+    from controller.reconcile.decide import Decision
 
     with deadline(timeout), wiring.world(settings.load(settings.named_file(config))) as world:
         decision = _decide(world)
-        if decision is None:
-            _emit_settled(world, output)
+        if not isinstance(decision, Decision):
+            _emit_settled(world, decision, output)
             return
         _emit_plan(decision, output)
         if decision.commit != world.head():
@@ -64,7 +68,8 @@ def reconcile(
             emit_json({"outcomes": [_outcome_json(outcome) for outcome in outcomes]})
 
 
-def _decide(world: "World") -> "Decision | None":
+def _decide(world: "World") -> "Decision | Applied":
+    """Return what a pass would do, or where production is when it would do nothing."""
     from controller.reconcile.cycle import is_settled, next_target
     from controller.reconcile.decide import decide
     from controller.stores.control.store import read_applied
@@ -72,14 +77,23 @@ def _decide(world: "World") -> "Decision | None":
     before = read_applied(world.connection, world.environment)
     target = next_target(world, before)
     if before is not None and is_settled(world, before, target):
-        return None
+        return before
     return decide(world, before, target, world.clock.now())
 
 
-def _emit_settled(world: "World", output: Output) -> None:
+def _emit_settled(world: "World", applied: "Applied", output: Output) -> None:
+    from controller.plan.render import nothing_json
+
     head = world.head().hex()
     if output is Output.JSON:
-        emit_json({"environment": world.environment, "commit": head, "changes": False})
+        facts: dict[str, Any] = {
+            "commit": head,
+            "kind": None,
+            "changes": False,
+            "acked": False,
+            "findings": [],
+        }
+        emit_json({**facts, **nothing_json(world.environment, applied.release_sha256)})
     else:
         emit(f"No changes: {world.environment} is at {world.branch}@sha1:{head}.")
 
@@ -116,13 +130,19 @@ def _tell(outcome: "Outcome") -> None:
         )
         for table, counts in revision.counts.items():
             emit(
-                f"  {table}: {counts['added']} added, {counts['modified']} modified, "
-                f"{counts['removed']} removed"
+                f"  {table}: {counts['added']} added, {counts['modified']} modified"
+                f"{_ending(counts)}, {counts['removed']} removed"
             )
     for commit in outcome.published.commits:
         emit(f"  audit commit {commit.hex()[:12]}")
     if outcome.published.waiting:
         say(f"{outcome.published.waiting} audit records wait for their commit (no audit.key here)")
+
+
+def _ending(counts: "Mapping[str, int]") -> str:
+    """Say how many of the modified rows will end; revisions of earlier days did not count them."""
+    ending = counts.get("ending", 0)
+    return f" ({ending} of them ending)" if ending else ""
 
 
 def _outcome_json(outcome: "Outcome") -> dict[str, Any]:

@@ -95,16 +95,28 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
         release.verified.digest,
         changes,
         one_sided=changes.is_one_sided,
+        now=now,
     )
-    sizes = {table: kept.rows for table, kept in directory.kept(connection).items()}
     kind = _kind(before, followed, admitted)
     # A rollback ends where production has been before, by the word of a rollback key.
     guarded = kind is not RevisionKind.ROLLBACK
-    trips = guards.trips(plan, sizes, world.limits) if guarded else ()
+    trips = _trips(world, plan) if guarded else ()
     ack = acknowledged(repository, release, now).get(plan.digest) if trips else None
     return Decision(
         now, before, target, followed, admitted, report, changes, plan, trips, ack, kind, memory
     )
+
+
+def _trips(world: World, plan: Plan) -> tuple[Trip, ...]:
+    """Return each limit a plan is over, with the store as it is now."""
+    sizes = {table: kept.rows for table, kept in directory.kept(world.connection).items()}
+    # One more than the plan takes is enough to know that some are left.
+    most = {
+        table: 1 - plan.endless[table]
+        for table, counts in plan.counts.items()
+        if (counts.removed or counts.ending) and plan.endless[table] < 0
+    }
+    return guards.trips(plan, sizes, world.limits, directory.endless(world.connection, most))
 
 
 def _spent(world: World, before: Applied | None, release: SignedRelease) -> frozenset[Digest]:

@@ -87,3 +87,20 @@ def test_history_of_nothing_is_empty_and_no_error(desk: Desk) -> None:
     said = desk.run("history")
 
     assert (said.exit_code, said.out) == (0, "Nothing has been applied yet.\n")
+
+
+def test_a_plan_has_the_same_members_whether_something_changes_or_not(desk: Desk) -> None:
+    desk.run("reconcile", "--once")
+    settled = desk.run("plan", "-o", "json")
+    desk.shop().publish(add=[NEW_RANGE])
+    waiting = desk.run("plan", "-o", "json")
+
+    assert (settled.exit_code, waiting.exit_code) == (0, 1)
+    assert (settled.json["changes"], waiting.json["changes"]) == (False, True)
+    assert settled.json.keys() == waiting.json.keys()
+    assert settled.json["base"] == settled.json["target"] == waiting.json["base"]
+    assert (settled.json["digest"], settled.json["tables"], settled.json["guards"]) == (
+        None,
+        {},
+        [],
+    )

@@ -1,5 +1,7 @@
 """A plan that removes too much waits for people who sign for exactly this plan."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from controller.artifacts import layout
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import Digest
+from controller.kernel.instants import Window
 from controller.plan.guards import GuardTripped, Limits
 from controller.reconcile.acks import MalformedAck
 from controller.reconcile.signed import WrongPlace
@@ -16,6 +19,7 @@ from controller.trust.envelope import MalformedEnvelope, parse
 from tests.support.world import CARDS, NEW_RANGE, OLD_RANGE, OTHER_RANGE, RANGES, TWO, Shop
 
 ACKS = layout.acks_dir(ENVIRONMENT)
+SOON = datetime(2026, 12, 24, tzinfo=UTC)
 BY_SHARE = Limits(removed_share=Fraction(5, 100), small_rows=0)
 BY_NUMBER = Limits(removed_share=Fraction(1), removed_rows=0, small_rows=0)
 
@@ -92,6 +96,45 @@ def test_a_plan_that_empties_a_table_is_applied_when_people_signed_for_it(shop: 
     shop.reconcile()
 
     assert shop.ranges() == set()
+
+
+def scheduled(shop: Shop, window: Window) -> None:
+    """Release the cards again, in a window of their own."""
+    later = shop.sign(shop.next_version(window=window))
+    shop.release(shop.next_release(later))
+
+
+@pytest.mark.parametrize("cut", [Window(None, SOON), Window(SOON, None)])
+def test_a_plan_that_takes_rows_away_by_dates_is_held(shop: Shop, cut: Window) -> None:
+    shop.limits = Limits(small_rows=0)
+    scheduled(shop, cut)
+
+    with pytest.raises(GuardTripped, match=r"ranges: \d of 11 rows go and \d+ end"):
+        shop.reconcile()
+
+    assert (shop.serial, shop.revision) == (1, 1)
+
+
+def test_a_plan_after_which_every_row_will_have_ended_is_held_however_few_they_are(
+    shop: Shop,
+) -> None:
+    scheduled(shop, Window(None, SOON))
+
+    with pytest.raises(GuardTripped, match="would be empty once all ends have passed"):
+        shop.reconcile()
+
+
+def test_a_version_that_hands_over_to_the_next_at_a_date_is_applied(shop: Shop) -> None:
+    shop.limits = Limits(small_rows=0)
+    (now,) = (one for one in shop.released[-1].bundles if one.bundle == CARDS)
+    then = shop.sign(shop.next_version(window=Window(SOON, None)))
+    until = replace(now, window=Window(None, SOON))
+    others = tuple(one for one in shop.released[-1].bundles if one.bundle != CARDS)
+    shop.release(shop.next_release(bundles=(*others, until, then)))
+
+    shop.reconcile()
+
+    assert shop.serial == 2
 
 
 def test_a_held_plan_is_applied_when_enough_people_sign_for_it(shop: Shop) -> None:

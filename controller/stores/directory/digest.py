@@ -5,6 +5,7 @@ files and revisions: one content has one digest, however it came about. It has n
 accidents and plain edits, not somebody who solves for a collision.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from controller.adapters.postgres import Connection, dict_row
@@ -35,6 +36,17 @@ def kept(connection: Connection[Any]) -> dict[str, TableDigest]:
     cursor.execute(QUERIES["kept_digests"])
     rows = {row.pop("table_name"): row for row in cursor}
     return {name: TableDigest(name, **rows[table.name]) for name, table in STORE_TABLES.items()}
+
+
+def endless(connection: Connection[Any], most: Mapping[str, int]) -> dict[str, int]:
+    """Count the rows of some tables that have no end, up to so many of each: more is not read."""
+    cursor = connection.cursor()
+    found = {}
+    for table, limit in most.items():
+        row = cursor.execute(DELTA[table]("endless"), {"most": limit}).fetchone()
+        assert row is not None
+        found[table] = int(row[0])
+    return found
 
 
 def recompute(connection: Connection[Any]) -> dict[str, TableDigest]:

@@ -216,3 +216,7 @@ SELECT live.row_key, {live_cells}, file.bundle AS file_bundle, file.path AS file
   FROM {live} AS live
   JOIN directory.source_file AS file USING (file_id)
  ORDER BY row_key, effective_from
+
+-- name: endless
+SELECT count(*)
+  FROM (SELECT FROM {live} WHERE effective_to = 'infinity' LIMIT %(most)s) AS found

@@ -1,7 +1,7 @@
 """The directory's door: apply rows in a transaction, ask as of an instant, prove the content."""
 
 from controller.stores.directory.apply import apply
-from controller.stores.directory.digest import kept, recompute, renewed, verify
+from controller.stores.directory.digest import endless, kept, recompute, renewed, verify
 from controller.stores.directory.resolve import (
     endpoints_of,
     next_boundary,
@@ -14,6 +14,7 @@ from controller.stores.directory.trace import ranges_gone, stored_rows, trace
 
 __all__ = [
     "apply",
+    "endless",
     "endpoints_of",
     "kept",
     "next_boundary",
