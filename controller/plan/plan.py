@@ -261,14 +261,18 @@ class Tally:
         return self._windows.setdefault(windows, windows)
 
     def _settle(self, table: str, count: _Count) -> None:
+        loses: dict[tuple[Windows, Windows], bool] = {}  # nearly all keys have the same few
         for pending in self._pending.pop(table, {}).values():
             went, came = pending.went, pending.came
             if went and came and pending.old == pending.new:
                 count.moved += 1
                 continue
             kind = "D" if not came else "A" if not went else "M"
-            if kind == "M" and _loses(went, came, self._now):
-                kind = "E"
+            if kind == "M":
+                lost = loses.get((went, came))
+                if lost is None:
+                    lost = loses[went, came] = _loses(went, came, self._now)
+                kind = "E" if lost else "M"
             self._count(table, kind, came)
             if pending.shown:
                 self._sample(kind, table, pending.before, pending.after)
