@@ -16,12 +16,15 @@ from controller.audit.state import (
 )
 from controller.audit.trail import LinkSignature, TableDiffers
 from controller.authoring.starting import AUDIT
-from controller.kernel.canonical import Digest
+from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import Corrupt, Untrusted
 from controller.reconcile.proof import prove_database, prove_git
+from controller.reconcile.rails import Rails
 from controller.reconcile.world import Pin
 from controller.stores.control.statements import run
 from controller.trust.root import PinMismatch
+from tests.reconcile.test_decide import reset_to, rotate, stolen
+from tests.reconcile.test_rails import retitled
 from tests.support.world import NEW_RANGE, OTHER_RANGE, Shop
 
 
@@ -232,6 +235,29 @@ def test_a_release_seen_and_undone_within_one_pass_may_be_the_highest(shop: Shop
     shop.reconcile()
 
     assert _prove_all(shop).revisions == 3
+
+
+def test_serials_that_a_root_let_start_again_are_no_difference_unless_that_is_forgotten(
+    shop: Shop,
+) -> None:
+    good = stolen(shop)
+    rotate(shop, reset_to(1, sha256(good.payload())))
+    shop.publish(drop=[NEW_RANGE])
+    shop.reconcile()
+    assert _prove_all(shop).revisions == 4
+    _tamper(shop, APPLIED.format("reset_serial = NULL, reset_sha256 = NULL"))
+
+    with pytest.raises(AppliedDiffers) as refusal:
+        _prove_all(shop)
+
+    assert refusal.value.column == "reset_sha256"
+
+
+def test_a_revision_by_other_rails_is_what_its_record_says(shop: Shop) -> None:
+    shop.rails = Rails(retitled())
+    shop.reconcile()
+
+    assert _prove_all(shop).revisions == 2
 
 
 def test_instants_that_are_finer_than_a_record_says_are_no_difference(shop: Shop) -> None:
