@@ -5,7 +5,7 @@ UV_VERSION := 0.13.8
 WORKERS ?= 2
 TESTS ?=
 DEMO ?=
-SIZE ?= M
+SIZE ?= full
 BENCH ?=
 
 SHELL := /bin/sh
@@ -51,7 +51,7 @@ faults: $(READY) ## Run the crash tests alone: a death at every effect, a databa
 	@$(BIN)/python -m pytest -q tests/faults
 
 .PHONY: bench
-bench: $(READY) ## Measure, with a named baseline in the same run; SIZE=S, M (as is), L or full
+bench: $(READY) ## Measure, with a named baseline in the same run; SIZE=S, M, L or full (as is, ten minutes)
 	@$(BIN)/python -m benchmarks --size $(SIZE) $(BENCH)
 
 .PHONY: format
