@@ -78,7 +78,9 @@ def _say(text: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--size", choices=tuple(SIZES), default="full", help="how big a world (full)")
+    parser.add_argument(
+        "--size", choices=tuple(SIZES), default="full", help="how big a world (full)"
+    )
     parser.add_argument("--runs", type=int, default=21, help="commits that change ten rows (21)")
     parser.add_argument("--cold-runs", type=int, default=3, help="cold loads (3)")
     parser.add_argument("--script-runs", type=int, default=3, help="changes by the script (3)")
