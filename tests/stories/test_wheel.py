@@ -62,13 +62,6 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return commands
 
 
-def needs(commands: Path, command: str) -> None:
-    """Skip for as long as the command is not built."""
-    shown = run([commands / "countersign", command, "--help"], commands)
-    if "No such command" in shown.stderr:
-        pytest.skip(f"`countersign {command}` is not built yet")
-
-
 def test_the_wheel_carries_all_it_needs_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
@@ -96,7 +89,6 @@ def test_every_file_of_rails_and_bundles_is_in_the_wheel(wheel: Path) -> None:
 
 
 def test_the_installed_command_says_which_version_it_is(installed: Path, tmp_path: Path) -> None:
-    needs(installed, "version")
 
     done = run([installed / "countersign", "version"], tmp_path)
 
@@ -105,7 +97,6 @@ def test_the_installed_command_says_which_version_it_is(installed: Path, tmp_pat
 
 
 def test_the_module_is_the_same_command(installed: Path, tmp_path: Path) -> None:
-    needs(installed, "version")
 
     by_name = run([installed / "countersign", "version"], tmp_path)
     by_module = run([installed / "python", "-m", "controller", "version"], tmp_path)
@@ -114,7 +105,6 @@ def test_the_module_is_the_same_command(installed: Path, tmp_path: Path) -> None
 
 
 def test_the_demo_tells_the_whole_story(installed: Path, tmp_path: Path) -> None:
-    needs(installed, "demo")
 
     done = run([installed / "countersign", "demo"], tmp_path)
 
