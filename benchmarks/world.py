@@ -14,7 +14,8 @@ from controller.audit.commit import reference
 from controller.kernel.canonical import Digest
 from controller.kernel.objects import Oid
 from controller.reconcile.rails import Rails
-from controller.reconcile.world import Pin, World
+from controller.reconcile.world import World
+from controller.trust.root import Pin
 
 REF = f"refs/heads/{BRANCH}"
 

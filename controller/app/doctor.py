@@ -25,10 +25,10 @@ from controller.kernel.errors import ControllerError
 from controller.kernel.instants import Clock, format_instant
 from controller.kernel.objects import Oid
 from controller.reconcile.proof import branch_root
-from controller.reconcile.world import NoBaseline, Pin
+from controller.reconcile.world import NoBaseline
 from controller.source.repository import Source
 from controller.stores.control import store as control
-from controller.trust.root import Root
+from controller.trust.root import Pin, Root
 
 PYTHON_MIN = (3, 11)
 GIT_MIN = (2, 30)

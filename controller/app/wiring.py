@@ -25,9 +25,9 @@ from controller.kernel.objects import Oid
 from controller.plan import guards
 from controller.policy.identifiers import Scheme
 from controller.reconcile.rails import Rails, RailSet
-from controller.reconcile.world import Pin, World
+from controller.reconcile.world import World
 from controller.trust.envelope import parse as parse_envelope
-from controller.trust.root import PinMismatch
+from controller.trust.root import Pin, PinMismatch
 from controller.trust.sign import Signer
 
 APPLICATION = "countersign"

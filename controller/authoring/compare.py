@@ -16,7 +16,7 @@ from controller.artifacts.merkle import DictMemory
 from controller.authoring.draft import bundles_of, read_draft
 from controller.authoring.rails import overridden
 from controller.authoring.staged import Subject
-from controller.authoring.trusted import Pin, trusted_root
+from controller.authoring.trusted import trusted_root
 from controller.authoring.view import View
 from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import Refused
@@ -28,6 +28,7 @@ from controller.reconcile.admit import admit
 from controller.reconcile.rails import Rails
 from controller.reconcile.succession import signed_release
 from controller.stores.control import store as control
+from controller.trust.root import Pin
 
 
 class NothingApplied(Refused):

@@ -24,7 +24,7 @@ from controller.authoring.draft import LintedFiles, NoDraft, bundles_of, lint_fi
 from controller.authoring.releases import release_in
 from controller.authoring.staged import Subject
 from controller.authoring.told import rule_of, told
-from controller.authoring.trusted import NoRoot, Pin, Trusted, trusted_root
+from controller.authoring.trusted import NoRoot, Trusted, trusted_root
 from controller.kernel.errors import ControllerError, Refused, Unavailable
 from controller.kernel.findings import Finding, Report, Severity
 from controller.kernel.objects import Oid
@@ -37,6 +37,7 @@ from controller.reconcile.roots import roots_after
 from controller.reconcile.succession import NoRelease, signed_release
 from controller.trust.core import ThresholdNotMet
 from controller.trust.history import ReleaseExpired
+from controller.trust.root import Pin
 from controller.trust.verify import SignatureInvalid
 
 _T = TypeVar("_T")

@@ -10,13 +10,12 @@ from datetime import datetime
 
 from controller.artifacts.layout import ROOT_DIR, parse_root_path, root_path
 from controller.authoring.view import View
-from controller.kernel.canonical import Digest
 from controller.kernel.errors import Untrusted
 from controller.trust import root as roots
 from controller.trust.core import reason_not_in_force
 from controller.trust.envelope import parse
 from controller.trust.keys import PublicKey, PublicLine
-from controller.trust.root import Root, TrustedRoot
+from controller.trust.root import Pin, Root, TrustedRoot
 
 
 class NoRoot(Untrusted):
@@ -41,14 +40,6 @@ class KeyNotInRole(Untrusted):
     """A key may not sign this, or not now."""
 
     code = "authoring.key_not_in_role"
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """The root that a host trusts: its envelope and its payload's SHA-256."""
-
-    envelope: bytes
-    sha256: Digest
 
 
 @dataclass(frozen=True, slots=True)

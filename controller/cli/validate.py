@@ -20,7 +20,7 @@ from controller.kernel.findings import Severity
 
 if TYPE_CHECKING:
     from controller.authoring.judge import Judgement
-    from controller.authoring.trusted import Pin
+    from controller.trust.root import Pin
 
 
 TEXT_FINDINGS = 50
@@ -115,13 +115,11 @@ def _print(name: str, found: "Judgement", form: Form, limit: int | None) -> None
 def pin_of(config: Path | None) -> "Pin | None":
     """Return the root that the settings pin; without settings say that there is none."""
     from controller.app import settings, wiring
-    from controller.authoring.trusted import Pin
 
     if not settings.is_named(config):
         say("note: no settings are named, so the repository's first root vouches for itself")
         return None
-    held = wiring.pin(settings.load(settings.named_file(config)))
-    return Pin(held.envelope, held.sha256)
+    return wiring.pin(settings.load(settings.named_file(config)))
 
 
 def _summarise(found: "Judgement") -> None:

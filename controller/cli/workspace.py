@@ -202,12 +202,11 @@ def _configured_key(author: Author) -> str:
 
 def _root(view: "View", config: Path | None, moment: datetime) -> "Root":
     from controller.app import settings, wiring
-    from controller.authoring.trusted import Pin, trusted_root
+    from controller.authoring.trusted import trusted_root
 
     pin = None
     if settings.is_named(config):
-        held = wiring.pin(settings.load(settings.named_file(config)))
-        pin = Pin(held.envelope, held.sha256)
+        pin = wiring.pin(settings.load(settings.named_file(config)))
     trusted = trusted_root(view, pin, moment)
     if not trusted.pinned:
         say("note: no settings are named, so the repository's first root vouches for itself")

@@ -14,11 +14,10 @@ from controller.audit.prove import DatabaseProof, Proof, verify_database, verify
 from controller.audit.state import verify_state
 from controller.reconcile.apply import digest_texts
 from controller.reconcile.roots import roots_after
-from controller.reconcile.world import Pin
 from controller.source.repository import Source
 from controller.stores.directory import store as directory
 from controller.trust import root
-from controller.trust.root import TrustedRoot
+from controller.trust.root import Pin, TrustedRoot
 
 
 def prove_git(

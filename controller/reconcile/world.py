@@ -6,7 +6,6 @@ from typing import Any
 
 from controller.adapters.git import GitRepository
 from controller.adapters.postgres import Connection
-from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused
 from controller.kernel.instants import Clock
 from controller.kernel.objects import Oid
@@ -14,6 +13,7 @@ from controller.plan.guards import Limits
 from controller.reconcile.rails import Rails
 from controller.source.repository import NoBranch
 from controller.stores.control.memory import DatabaseMemory
+from controller.trust.root import Pin
 from controller.trust.sign import Signer
 
 LEASE_DURATION = timedelta(seconds=60)
@@ -29,14 +29,6 @@ class NoBaseline(Refused):
             "no baseline commit is pinned on this host",
             hint="set repository.baseline in the settings to a commit you trust",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """The root of trust as this host pins it: an envelope, and its payload's digest."""
-
-    envelope: bytes
-    sha256: Digest
 
 
 @dataclass(frozen=True, slots=True)

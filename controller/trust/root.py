@@ -23,7 +23,15 @@ from controller.trust.verify import UnknownPayloadType, WrongPayloadType, accept
 ENVELOPE_MAX_BYTES = 512 * 1024
 STEPS_MAX = 1024
 
-__all__ = ["MalformedRoot", "Reset", "Revocation", "Root", "TrustedRoot", "extend", "pin"]
+__all__ = ["MalformedRoot", "Pin", "Reset", "Revocation", "Root", "TrustedRoot", "extend", "pin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The root of trust as a host pins it: an envelope, and its payload's SHA-256."""
+
+    envelope: bytes
+    sha256: Digest
 
 
 class PinMismatch(Untrusted):

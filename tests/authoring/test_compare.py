@@ -8,10 +8,10 @@ import pytest
 
 from controller.authoring.compare import Comparison, Side, compare, drafts, released
 from controller.authoring.staged import NEXT, NoSuchCommit, commit_named, work_tree
-from controller.authoring.trusted import Pin
 from controller.kernel.instants import Window
 from controller.plan.changes import UnreadableRows
 from controller.trust.core import ThresholdNotMet
+from controller.trust.root import Pin
 from tests.support import world
 from tests.support.world import CARDS, NEW_RANGE, RANGES, Shop, with_lines
 

@@ -14,11 +14,11 @@ from controller.artifacts.layout import BundleId
 from controller.artifacts.release import LiveBundle, ReleaseRef
 from controller.authoring.judge import Judgement, judge
 from controller.authoring.staged import Subject, commit_named, work_tree
-from controller.authoring.trusted import Pin
 from controller.kernel.canonical import Digest
 from controller.kernel.findings import Severity
 from controller.kernel.objects import Oid
 from controller.trust.envelope import parse
+from controller.trust.root import Pin
 from tests.support import world
 from tests.support.world import CARDS, NEW_RANGE, OTHER_RANGE, RANGES, Shop, with_lines
 

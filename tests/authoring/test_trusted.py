@@ -10,13 +10,12 @@ from controller.authoring.trusted import (
     KeyNotInRole,
     NoRoot,
     OtherRepository,
-    Pin,
     signing_key,
     trusted_root,
 )
 from controller.kernel.canonical import Digest
 from controller.trust.core import Expired
-from controller.trust.root import PinMismatch
+from controller.trust.root import Pin, PinMismatch
 from tests.support.authoring import CARDS, NOW, Shop
 
 

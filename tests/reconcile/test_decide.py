@@ -13,13 +13,13 @@ from controller.kernel.canonical import Digest, sha256
 from controller.kernel.instants import format_instant
 from controller.reconcile.decide import decide
 from controller.reconcile.roots import RootRemoved, RootsNotWhole
-from controller.reconcile.world import NoBaseline, Pin
+from controller.reconcile.world import NoBaseline
 from controller.stores.control.model import RevisionKind
 from controller.trust.core import Expired, ThresholdNotMet
 from controller.trust.envelope import MalformedEnvelope, parse
 from controller.trust.history import Equivocation, SerialSkipped
 from controller.trust.keys import Scheme
-from controller.trust.root import PinMismatch
+from controller.trust.root import Pin, PinMismatch
 from controller.trust.sign import add_signature
 from tests.support.world import CARDS, NEW_RANGE, OTHER_RANGE, Shop
 

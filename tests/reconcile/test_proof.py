@@ -20,9 +20,8 @@ from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import Corrupt, Untrusted
 from controller.reconcile.proof import prove_database, prove_git
 from controller.reconcile.rails import Rails
-from controller.reconcile.world import Pin
 from controller.stores.control.statements import run
-from controller.trust.root import PinMismatch
+from controller.trust.root import Pin, PinMismatch
 from tests.reconcile.test_decide import reset_to, rotate, stolen
 from tests.reconcile.test_rails import retitled
 from tests.support.world import NEW_RANGE, OTHER_RANGE, Shop

@@ -89,7 +89,6 @@ def test_every_file_of_rails_and_bundles_is_in_the_wheel(wheel: Path) -> None:
 
 
 def test_the_installed_command_says_which_version_it_is(installed: Path, tmp_path: Path) -> None:
-
     done = run([installed / "countersign", "version"], tmp_path)
 
     assert done.returncode == 0, done.stderr
@@ -97,7 +96,6 @@ def test_the_installed_command_says_which_version_it_is(installed: Path, tmp_pat
 
 
 def test_the_module_is_the_same_command(installed: Path, tmp_path: Path) -> None:
-
     by_name = run([installed / "countersign", "version"], tmp_path)
     by_module = run([installed / "python", "-m", "controller", "version"], tmp_path)
 
@@ -105,7 +103,6 @@ def test_the_module_is_the_same_command(installed: Path, tmp_path: Path) -> None
 
 
 def test_the_demo_tells_the_whole_story(installed: Path, tmp_path: Path) -> None:
-
     done = run([installed / "countersign", "demo"], tmp_path)
 
     assert done.returncode == 0, done.stderr

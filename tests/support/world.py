@@ -36,14 +36,14 @@ from controller.reconcile.cycle import Outcome, converge
 from controller.reconcile.decide import Decision, decide, held_root
 from controller.reconcile.rails import Rails
 from controller.reconcile.succession import SignedRelease, signed_release
-from controller.reconcile.world import Pin, World
+from controller.reconcile.world import World
 from controller.stores.control import store as control
 from controller.stores.control.model import Applied
 from controller.trust import root as roots
 from controller.trust.envelope import IN_TOTO, ROOT
 from controller.trust.envelope import parse as parse_envelope
 from controller.trust.keys import Scheme
-from controller.trust.root import Root
+from controller.trust.root import Pin, Root
 from controller.trust.sign import SeedSigner, sign_commit, sign_envelope
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
