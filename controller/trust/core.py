@@ -9,19 +9,16 @@ a good one". An adapter for another format (TUF's, say) builds these values and 
     tally(role, accepted, now=…)            who counts and, key by key, why not
     require(role, accepted, now=…)          the same, or `ThresholdNotMet`; `OneOwnerCountsOnce`
                                             where only the owners are too few
+    is_still_met(role, accepted)            whether what was believed once would be under this role
+    one_each(keys)                          the keys, without twins under a second id
     RootFacts(repository, version, expires, role)
     next_root(trusted, candidate, …)        N+1 after N: version, repository, both thresholds
     check_expiry(what, expires, now)        or `Expired`; the instant itself is already too late
-    check_forward(what, known, offered)     versions never go back, or `VersionWentBack`
-    Delegation(paths, terminating, grant)   a right over paths
-    search(delegations, path)               those that match, in order, up to a terminating one
-    matches(pattern, path)                  TUF's globs, and `**` for any number of segments
-
-Nothing is remembered between calls: every question is judged anew against its own role.
+Nothing is remembered between calls: every question is judged anew against its own role. Rights over
+paths are in `delegation`, what one document says of another in `listed`: the same kind of core.
 """
 
-import fnmatch
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
@@ -71,7 +68,6 @@ class Key(Protocol):
 
 K = TypeVar("K", bound=Key)
 K_co = TypeVar("K_co", bound=Key, covariant=True)
-G = TypeVar("G")
 
 
 class BadRole(Untrusted):
@@ -172,16 +168,6 @@ class Expired(Untrusted):
         self.what, self.expires, self.now = what, expires, now
 
 
-class VersionWentBack(Untrusted):
-    """A version lower than one already seen."""
-
-    code = "trust.version_went_back"
-
-    def __init__(self, what: str, known: int, offered: int) -> None:
-        super().__init__(f"{what}: version {offered} is older than {known}, which we know")
-        self.what, self.known, self.offered = what, known, offered
-
-
 @dataclass(frozen=True, slots=True)
 class Role(Generic[K_co]):
     """Some keys and how many different owners of them have to sign.
@@ -264,6 +250,26 @@ def require(
     return count
 
 
+def is_still_met(role: Role[K], accepted: Collection[str]) -> bool:
+    """Whether a document that was believed once would be under this role; dates are not judged.
+
+    After a role's keys were replaced it is not, and then the version it carries binds nobody: so
+    whoever pushed a version far ahead with stolen keys is undone by taking the keys away.
+    """
+    return len(tally(role, accepted, now=None).owners) >= role.threshold
+
+
+def one_each(keys: Iterable[K]) -> tuple[K, ...]:
+    """Return the keys in order, without those that are an earlier one under another id.
+
+    Our own roots refuse such keys; a format that allows them must not count them twice.
+    """
+    found: dict[bytes, K] = {}
+    for key in keys:
+        found.setdefault(key.material, key)
+    return tuple(found.values())
+
+
 def _reason_against(key: Key, accepted: Collection[str], now: datetime | None) -> str:
     if key.id not in accepted:
         return "did not sign"
@@ -317,53 +323,3 @@ def check_expiry(what: str, expires: datetime | None, now: datetime) -> None:
     """Raise `Expired` from the instant `expires` on; `None` never expires."""
     if expires is not None and expires <= now:
         raise Expired(what, expires, now)
-
-
-def check_forward(what: str, *, known: int, offered: int) -> None:
-    """Raise `VersionWentBack` when `offered` is lower than `known`."""
-    if offered < known:
-        raise VersionWentBack(what, known, offered)
-
-
-@dataclass(frozen=True, slots=True)
-class Delegation(Generic[G]):
-    """A right over every path that one of the patterns matches."""
-
-    paths: tuple[str, ...]
-    terminating: bool
-    grant: G
-
-
-def search(delegations: Iterable[Delegation[G]], path: str) -> Iterator[Delegation[G]]:
-    """Yield the delegations that match `path`, in order; a terminating one is the last."""
-    for delegation in delegations:
-        if any(matches(pattern, path) for pattern in delegation.paths):
-            yield delegation
-            if delegation.terminating:
-                return
-
-
-def matches(pattern: str, path: str) -> bool:
-    """Whether a glob matches a path, segment by segment: `*` and `?` never cross a `/`.
-
-    A segment that is exactly `**` stands for any number of segments, none included.
-    """
-    return _match(pattern.split("/"), path.split("/"))
-
-
-def _match(patterns: Sequence[str], segments: Sequence[str]) -> bool:
-    # One row of a table per pattern keeps this linear in both, whatever a root's author wrote.
-    reachable = [True] + [False] * len(segments)
-    for pattern in patterns:
-        following = [False] * (len(segments) + 1)
-        if pattern == "**":
-            alive = False
-            for index, here in enumerate(reachable):
-                alive = alive or here
-                following[index] = alive
-        else:
-            for index, segment in enumerate(segments):
-                if reachable[index] and fnmatch.fnmatchcase(segment, pattern):
-                    following[index + 1] = True
-        reachable = following
-    return reachable[-1]

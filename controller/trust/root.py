@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from controller.kernel.canonical import Digest, Json, readable, sha256
 from controller.kernel.errors import Untrusted
-from controller.trust import core, rootfile
+from controller.trust import core, delegation, rootfile
 from controller.trust.core import Role
 from controller.trust.envelope import PAYLOAD_TYPES, ROOT, Envelope, merge, parse
 from controller.trust.keys import KeyId, PublicKey
@@ -102,7 +102,7 @@ class Root:
     expires: datetime
     keys: Mapping[KeyId, PublicKey]
     root: Role[PublicKey]
-    bundle: tuple[core.Delegation[BundleGrant], ...]
+    bundle: tuple[delegation.Delegation[BundleGrant], ...]
     release: Mapping[str, Role[PublicKey]]
     rollback: Mapping[str, RollbackRole]
     audit: Mapping[str, Role[PublicKey]]
@@ -124,9 +124,9 @@ class Root:
         """
         if not path.startswith(f"bundles/{rail}/"):
             raise WrongRail(rail, path)
-        for delegation in core.search(self.bundle, path):
-            if rail in delegation.grant.rails:
-                return delegation.grant.role
+        for found in delegation.search(self.bundle, path):
+            if rail in found.grant.rails:
+                return found.grant.role
         raise NoRole(f"bundles of rail {rail!r} at {path!r}")
 
     def release_role(self, environment: str) -> Role[PublicKey]:
@@ -198,7 +198,7 @@ def parse_root(payload: bytes) -> Root:
         return None if wanted is None else role(name, wanted)
 
     bundle = tuple(
-        core.Delegation(
+        delegation.Delegation(
             one.paths, one.terminating, BundleGrant(one.rails, role(f"bundle/{index}", one.role))
         )
         for index, one in enumerate(wire.bundle)

@@ -13,7 +13,8 @@ from controller.kernel.canonical import sha256
 from controller.kernel.errors import Untrusted
 from controller.kernel.objects import Oid
 from controller.trust import sshsig
-from controller.trust.core import ThresholdNotMet, matches
+from controller.trust.core import ThresholdNotMet
+from controller.trust.delegation import matches
 from controller.trust.envelope import IN_TOTO, parse
 from controller.trust.history import Accepted, Candidate, Forward, advance, judge
 from controller.trust.keys import Scheme, parse_public_line

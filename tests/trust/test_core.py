@@ -7,7 +7,6 @@ import pytest
 from controller.trust.core import (
     AuthorUnknown,
     BadRole,
-    Delegation,
     Expired,
     OneOwnerCountsOnce,
     RepositoryDiffers,
@@ -15,13 +14,11 @@ from controller.trust.core import (
     RootFacts,
     ThresholdNotMet,
     VersionNotNext,
-    VersionWentBack,
     check_expiry,
-    check_forward,
-    matches,
+    is_still_met,
     next_root,
+    one_each,
     require,
-    search,
 )
 from controller.trust.keys import Kind, PublicKey, PublicLine, Scheme
 from tests.support.trust import ALICE, BOB, CAROL, NOW, Person, role
@@ -117,63 +114,6 @@ def test_the_instant_of_expiry_is_too_late() -> None:
         check_expiry("root", NOW, NOW)
 
 
-def test_versions_do_not_go_back() -> None:
-    check_forward("snapshot", known=4, offered=4)
-
-    with pytest.raises(VersionWentBack):
-        check_forward("snapshot", known=4, offered=3)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "path"),
-    [
-        ("a/b", "a/b"),
-        ("a/*", "a/b"),
-        ("a/?", "a/b"),
-        ("a/b*", "a/bcd"),
-        ("**", "a/b/c"),
-        ("a/**", "a/b"),
-        ("a/**", "a/b/c"),
-        ("a/**", "a"),
-        ("a/**/c", "a/c"),
-        ("a/**/c", "a/b/b/c"),
-    ],
-)
-def test_a_glob_matches(pattern: str, path: str) -> None:
-    assert matches(pattern, path)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "path"),
-    [
-        ("a/*", "a/b/c"),
-        ("a/*", "a"),
-        ("*", "a/b"),
-        ("a/b", "a/B"),
-        ("a/?", "a/bc"),
-        ("a/**/c", "a/b"),
-        ("a/b**", "a/b/c"),
-        ("a", "ab"),
-    ],
-)
-def test_a_glob_stops_at_a_slash(pattern: str, path: str) -> None:
-    assert not matches(pattern, path)
-
-
-def test_a_long_hostile_glob_costs_little() -> None:
-    assert not matches("/".join(["**", "a"] * 500), "/".join(["a"] * 499))
-
-
-def test_a_terminating_delegation_ends_the_search() -> None:
-    def found(*, terminating: bool) -> list[str]:
-        first = Delegation(("a/*",), terminating, "first")
-        second, other = Delegation(("a/**",), False, "second"), Delegation(("b/*",), True, "other")
-        return [one.grant for one in search([other, first, second], "a/b")]
-
-    assert found(terminating=False) == ["first", "second"]
-    assert found(terminating=True) == ["first"]
-
-
 def test_one_key_under_two_ids_makes_no_role() -> None:
     token = PublicLine(Kind.SK_ED25519, ALICE.signer.public.point, b"ssh:")
     twin = PublicKey.of(token, "mallory", Scheme.SSHSIG)
@@ -182,3 +122,18 @@ def test_one_key_under_two_ids_makes_no_role() -> None:
         Role("routing", (ALICE.key, twin), 1)
 
     assert Role("routing", (ALICE.key, BOB.key), 1)
+
+
+def test_one_key_under_two_ids_is_taken_once_where_a_format_allows_it() -> None:
+    twin = Person("mallory", ALICE.signer).key
+
+    assert one_each([ALICE.key, BOB.key, twin]) == (ALICE.key, BOB.key)
+    assert one_each([twin, ALICE.key]) == (twin,)
+
+
+def test_what_was_believed_counts_as_long_as_the_role_as_it_is_now_would_believe_it() -> None:
+    signed = {ALICE.id, BOB.id}
+
+    assert is_still_met(role(ALICE, BOB, threshold=2), signed)
+    assert is_still_met(role(ALICE, CAROL, threshold=1), signed)
+    assert not is_still_met(role(BOB, CAROL, threshold=2), signed)
