@@ -5,6 +5,7 @@ committed here, and no clock is read.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 from controller.adapters.postgres import Connection
@@ -77,14 +78,16 @@ def apply(
                 numbers,
             )
     ordered = [name for name in STORE_TABLES if name in loads]
-    applied = tuple(loads[name].write() for name in ordered)
     rebuilt = frozenset(name for name in ordered if isinstance(loads[name], RebuiltLoad))
     live = {name: f"directory.{table.name}" for name, table in STORE_TABLES.items()}
     live |= {name: load.live for name, load in loads.items()}
-    for name in ordered:
-        loads[name].check_references(live, rebuilt)
-    for name in ordered:
-        loads[name].finish()
+    few = all(isinstance(load, FewLoad) for load in loads.values())
+    with connection.pipeline() if few else nullcontext():
+        applied = tuple(loads[name].write() for name in ordered)
+        for name in ordered:
+            loads[name].check_references(live, rebuilt)
+        for name in ordered:
+            loads[name].finish()
     if rebuilt:
         connection.execute(b"ANALYZE directory.source_file")
     return applied

@@ -1,7 +1,7 @@
 """A few rows: arrays in statements, sent together; ten rows take about two milliseconds."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from controller.adapters.postgres import Connection, dict_row
 from controller.plan.rows import SourceFile, StoredRow
@@ -12,15 +12,26 @@ from controller.stores.directory.references import check_referrers, check_whole
 from controller.stores.directory.statements import DELTA
 from controller.stores.directory.tables import STORE_TABLES, Reference, window_texts
 
+Numbered: TypeAlias = tuple[StoredRow, int]
+"""A row to put, and the number of its file."""
+
 
 class FewLoad:
-    """Rows held in memory until they are written by a handful of statements."""
+    """Rows held in memory until a handful of statements write them, all sent before any answers.
+
+    `finish` reads the answers and refuses what clashes, so that several tables share one round
+    trip; until then nothing is known to be right.
+    """
 
     def __init__(self, connection: Connection[Any], table: str, revision: int) -> None:
         self._connection, self._table, self._revision = connection, table, revision
         self._statements = DELTA[table]
         self._leaving: dict[tuple[object, ...], StoredRow] = {}
-        self._incoming: list[tuple[StoredRow, int]] = []
+        self._incoming: list[Numbered] = []
+        self._moved: list[Numbered] = []
+        self._changed: list[tuple[StoredRow, Numbered]] = []
+        self._sent: dict[str, Any] = {}
+        self._references: list[tuple[str, Any]] = []
         self.live = f"directory.{STORE_TABLES[table].name}"
 
     def add(
@@ -34,92 +45,119 @@ class FewLoad:
         self._incoming.extend((row, numbers[row.source]) for row in added)
 
     def write(self) -> Applied:
-        """Move, drop and put in one round trip, then judge what came back."""
-        moved = [pair for pair in self._incoming if _identity(pair[0]) in self._leaving]
-        for row, _ in moved:
-            self._leaving.pop(_identity(row), None)
-        gone = {_identity(row) for row, _ in moved}
-        self._incoming = [pair for pair in self._incoming if _identity(pair[0]) not in gone]
-        cursors = self._send(moved)
-        self._judge(cursors)
-        return Applied(self._table, "delta", len(self._leaving), len(self._incoming))
+        """Send what moves, changes, goes and comes; `finish` judges the answers."""
+        self._pair()
+        dropped = len(self._leaving) + len(self._changed)
+        put = len(self._incoming) + len(self._changed)
+        if self._moved:
+            values = _keys(row for row, _ in self._moved)
+            self._send("move", values | {"files": [number for _, number in self._moved]})
+        if self._leaving:
+            self._send("take", _keys(self._leaving.values()) | {"revision": self._revision})
+        if self._changed:
+            self._send("change", self._values(new for _, new in self._changed) | self._now())
+        if self._incoming:
+            values = self._values(self._incoming)
+            self._send("put", values)
+            self._send("clashing", {"keys": values["c0"]}, touched=_TOUCHED)
+            if self._table == "ranges":
+                self._send("straddling", values)
+        return Applied(self._table, "delta", dropped, put)
 
     def check_references(self, live: Mapping[str, str], rebuilt: frozenset[str]) -> None:
-        """Refuse references of what came, and references to what went."""
-        references = STORE_TABLES[self._table].references
-        for reference in references:
+        """Ask for references of what came, and refuse references to what went."""
+        for reference in STORE_TABLES[self._table].references:
             if reference.target in rebuilt:
                 check_whole(self._connection, self._table, reference, live)
-            elif self._refers(reference):
-                statement = self._statements(
-                    "missing_target", reference=reference.column, target=live[reference.target]
-                )
-                row = checks.first(self._connection, statement, self._put_values())
-                if row is not None:
-                    raise checks.refuse_dangling(
-                        self._connection, self._table, reference.target, row
-                    )
-        coming = {row.key for row, _ in self._incoming}
+            elif naming := self._naming(reference):
+                words = {"reference": reference.column, "target": live[reference.target]}
+                cursor = self._ask("missing_target", self._values(naming), **words)
+                self._references.append((reference.target, cursor))
+        coming = {row.key for row, _ in self._incoming} | {old.key for old, _ in self._changed}
         gone = [row for row in self._leaving.values() if row.key not in coming]
         if gone:
             check_referrers(self._connection, self._statements, live, rebuilt, _keys(gone))
 
     def finish(self) -> None:
-        """Do nothing: the rows are already the table's."""
-
-    def _send(self, moved: list[tuple[StoredRow, int]]) -> dict[str, Any]:
-        work: list[tuple[str, dict[str, Any]]] = []
-        if moved:
-            values = _keys(row for row, _ in moved)
-            work.append(("move", values | {"files": [number for _, number in moved]}))
-        if self._leaving:
-            work.append(("take", self._take_values()))
-        if self._incoming:
-            put = self._put_values()
-            work += [("put", put), ("clashing", {"keys": put["c0"]})]
-            if self._table == "ranges":
-                work.append(("straddling", put))
-        cursors = {}
-        with self._connection.pipeline():
-            for name, values in work:
-                cursor = cursors[name] = self._connection.cursor(row_factory=dict_row)
-                words = {"touched": _TOUCHED} if name == "clashing" else {}
-                cursor.execute(self._statements(name, **words), values)
-        return cursors
-
-    def _judge(self, cursors: Mapping[str, Any]) -> None:
-        if "take" in cursors:
-            found = cursors["take"].fetchone()["rows"]
-            if found != len(self._leaving):
-                raise BaseDiffers(self._table, expected=len(self._leaving), found=found)
-        if "put" not in cursors:
-            return
-        put = cursors["put"].fetchone()["rows"]
-        if put != len(self._incoming):
-            taken = checks.first(self._connection, self._statements("taken"), self._put_values())
-            if taken is None:
-                raise AlreadyThere(self._table, expected=len(self._incoming), put=put)
-            raise checks.refuse_clash(self._connection, self._table, taken)
-        clash = cursors["clashing"].fetchone()
+        """Refuse what the answers say cannot stand: rows of another base, clashes, loose ends."""
+        self._expect("take", len(self._leaving))
+        self._expect("change", len(self._changed))
+        self._expect_put()
+        clash = self._answer("clashing")
         if clash is not None:
             raise checks.refuse_clash(self._connection, self._table, clash)
-        straddle = cursors["straddling"].fetchone() if "straddling" in cursors else None
+        straddle = self._answer("straddling")
         if straddle is not None:
             raise checks.refuse_straddle(self._connection, straddle)
+        for target, cursor in self._references:
+            row = cursor.fetchone()
+            if row is not None:
+                raise checks.refuse_dangling(self._connection, self._table, target, row)
 
-    def _refers(self, reference: Reference) -> bool:
-        """Whether any row that came names something: most ranges name nobody."""
+    def _pair(self) -> None:
+        """Tell apart rows that only move to another file, rows whose cells change, and the rest.
+
+        A row that keeps key and window cannot clash with what it did not clash with before.
+        """
+        staying: list[Numbered] = []
+        rest: list[Numbered] = []
+        for row, number in self._incoming:
+            found = self._leaving.pop(_identity(row), None)
+            (rest if found is None else staying).append((row, number))
+        places = {_place(row): identity for identity, row in self._leaving.items()}
+        self._moved, self._incoming = staying, []
+        for row, number in rest:
+            identity = places.pop(_place(row), None)
+            if identity is None:
+                self._incoming.append((row, number))
+            else:
+                self._changed.append((self._leaving.pop(identity), (row, number)))
+
+    def _send(self, name: str, values: Mapping[str, Any], **words: str) -> None:
+        self._sent[name] = self._ask(name, values, **words)
+
+    def _ask(self, name: str, values: Mapping[str, Any], **words: str) -> Any:
+        cursor = self._connection.cursor(row_factory=dict_row)
+        return cursor.execute(self._statements(name, **words), values)
+
+    def _answer(self, name: str) -> dict[str, Any] | None:
+        cursor = self._sent.get(name)
+        return None if cursor is None else cursor.fetchone()
+
+    def _expect(self, name: str, expected: int) -> None:
+        answer = self._answer(name)
+        if answer is not None and answer["rows"] != expected:
+            raise BaseDiffers(self._table, expected=expected, found=answer["rows"])
+
+    def _expect_put(self) -> None:
+        answer = self._answer("put")
+        if answer is None or answer["rows"] == len(self._incoming):
+            return
+        values = self._values(self._incoming)
+        taken = checks.first(self._connection, self._statements("taken"), values)
+        if taken is None:
+            raise AlreadyThere(self._table, expected=len(self._incoming), put=answer["rows"])
+        raise checks.refuse_clash(self._connection, self._table, taken)
+
+    def _naming(self, reference: Reference) -> list[Numbered]:
+        """Return the rows that newly name something: most ranges name nobody."""
         store = STORE_TABLES[self._table]
         index = store.derived.index(reference.column)
-        return any(store.derive(row.cells)[index] is not None for row, _ in self._incoming)
 
-    def _take_values(self) -> dict[str, Any]:
-        return _keys(self._leaving.values()) | {"revision": self._revision}
+        def named(row: StoredRow) -> object:
+            return store.derive(row.cells)[index]
 
-    def _put_values(self) -> dict[str, Any]:
+        came = [pair for pair in self._incoming if named(pair[0]) is not None]
+        changed = [new for old, new in self._changed if named(new[0]) not in (None, named(old))]
+        return came + changed
+
+    def _values(self, rows: Iterable[Numbered]) -> dict[str, Any]:
         table = STORE_TABLES[self._table]
-        rows = [table.values(row, number, self._revision) for row, number in self._incoming]
-        return {f"c{index}": list(column) for index, column in enumerate(zip(*rows, strict=True))}
+        values = [table.values(row, number, self._revision) for row, number in rows]
+        return {f"c{index}": list(column) for index, column in enumerate(zip(*values, strict=True))}
+
+    def _now(self) -> dict[str, Any]:
+        return {"revision": self._revision}
 
 
 _TOUCHED = "unnest(%(keys)s::bigint[]) AS touched (row_key)"
@@ -127,6 +165,10 @@ _TOUCHED = "unnest(%(keys)s::bigint[]) AS touched (row_key)"
 
 def _identity(row: StoredRow) -> tuple[object, ...]:
     return (row.key, row.window, row.cells)
+
+
+def _place(row: StoredRow) -> tuple[object, ...]:
+    return (row.key, row.parts, row.window)
 
 
 def _keys(rows: Iterable[StoredRow]) -> dict[str, Any]:

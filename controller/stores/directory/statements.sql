@@ -58,6 +58,35 @@ UPDATE directory.table_digest AS sums
  WHERE sums.table_name = {name}
 RETURNING part.rows AS rows
 
+-- name: change
+-- Rows that keep key and window and get other cells: updated in place.
+WITH old AS (
+    SELECT {live_columns}
+      FROM {live} AS live
+      JOIN {incoming}
+        ON (live.row_key, live.effective_from, live.effective_to)
+         = (incoming.row_key, incoming.effective_from, incoming.effective_to)
+       AND ROW({live_key}) IS NOT DISTINCT FROM ROW({incoming_key})
+),
+kept AS (
+    INSERT INTO {history} ({columns}, until_revision)
+    SELECT {columns}, %(revision)s FROM old
+),
+new AS (
+    UPDATE {live} AS live SET ({columns}) = ROW({incoming_columns})
+      FROM {incoming}
+      JOIN old USING (row_key, effective_from)
+     WHERE (live.row_key, live.effective_from) = (incoming.row_key, incoming.effective_from)
+    RETURNING {live_columns}
+)
+UPDATE directory.table_digest AS sums
+   SET digest = sums.digest # part.digest
+  FROM (SELECT count(*) AS rows,
+               coalesce(bit_xor(hash_record_extended(ROW({content}), 0)), 0) AS digest
+          FROM (SELECT * FROM old UNION ALL SELECT * FROM new) AS both_sides) AS part
+ WHERE sums.table_name = {name}
+RETURNING part.rows / 2 AS rows
+
 -- name: taken
 SELECT {incoming_facts}, {live_other_facts}
   FROM {incoming}
