@@ -19,7 +19,7 @@ from controller.kernel.errors import Refused
 SIZE_MAX_BYTES = 4 * 1024 * 1024
 DEPTH_MAX = 32
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}:,]|[^\s\[\]{}:,"]+', re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}:,]|[^\s\[\]{}:,"]+', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DECIMAL_LENGTH_MAX = 128
 _INTEGER_DIGITS_MAX = len(str(INTEGER_MAX)) + 1
@@ -127,6 +127,8 @@ def _decode(data: bytes) -> str:
 
 
 def _refuse_depth(text: str, depth_max: int) -> None:
+    if text.count("[") + text.count("{") <= depth_max:
+        return  # what is nested deeper holds more brackets than that
     depth = 0
     for match in _TOKEN.finditer(text):
         if match[0] in ("[", "{"):
