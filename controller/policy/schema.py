@@ -1,23 +1,25 @@
 """The one door to jsonschema and jsonschema-rs: offline, linear patterns, exact places.
 
-Rows go through jsonschema-rs, one call per shard. Documents go through jsonschema, whose words
-about a violation are better. Neither may fetch a reference: a schema that leads outside of itself
-is refused when its rail is read. The unknown keyword `rule` names the rule a violation belongs to.
+Rows and documents go through jsonschema-rs. What it refuses of a document goes through jsonschema
+as well, whose words about a violation are better; it is slow to load and slow to run, so nobody
+pays for it who has nothing to complain about. Neither may fetch a reference: a schema that leads
+outside of itself is refused when its rail is read. The unknown keyword `rule` names the rule a
+violation belongs to.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import jsonschema_rs
-from jsonschema.protocols import Validator
-from jsonschema.validators import extend
-from referencing import Registry
 
 from controller.kernel.errors import Refused
 from controller.kernel.strictjson import escape
 from controller.policy.patterns import compile_pattern
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 Schema = Mapping[str, Any]
 """A JSON Schema 2020-12 as parsed JSON."""
@@ -66,14 +68,7 @@ class RowSchema:
 
     def violations(self, row: Mapping[str, str]) -> Iterator[Violation]:
         """Yield what is wrong with one row."""
-        for error in self._validator.iter_errors(row):
-            path = list(error.schema_path)
-            yield Violation(
-                _pointer(error.instance_path),
-                error.message,
-                str(path[-1]),
-                rule_at(self._schema, path),
-            )
+        return _refusals(self._validator, self._schema, row)
 
 
 class DocumentSchema:
@@ -82,29 +77,33 @@ class DocumentSchema:
     def __init__(self, schema: Schema, name: str) -> None:
         """Check the schema itself and prepare it, or raise BadSchema."""
         check_schema(schema, name)
-        self._validator: Validator = _Validator(dict(schema), registry=Registry())
+        self._validator = jsonschema_rs.Draft202012Validator(
+            dict(schema), pattern_options=jsonschema_rs.RegexOptions(), offline=True
+        )
         self._schema = schema
 
     def violations(self, document: Any) -> list[Violation]:
         """Return what is wrong, in the order of the pointers."""
-        found = [
+        if self._validator.is_valid(document):
+            return []
+        # What one engine refuses is wrong, even where the other one finds no words for it.
+        found = self._explained(document) or [*_refusals(self._validator, self._schema, document)]
+        return sorted(found, key=lambda one: (one.pointer, one.keyword, one.message))
+
+    def _explained(self, document: Any) -> list[Violation]:
+        return [
             Violation(
                 _pointer(error.absolute_path),
                 error.message,
                 str(error.validator),
                 rule_at(self._schema, list(error.absolute_schema_path)),
             )
-            for error in self._validator.iter_errors(document)
+            for error in _explaining(self._schema).iter_errors(document)
         ]
-        return sorted(found, key=lambda one: (one.pointer, one.keyword, one.message))
 
 
 def check_schema(schema: Schema, name: str) -> None:
     """Refuse what is not JSON Schema 2020-12, leads outside or holds a pattern off the profile."""
-    try:
-        jsonschema.Draft202012Validator.check_schema(dict(schema))
-    except jsonschema.SchemaError as error:
-        raise BadSchema(name, error.message) from None
     for keyword, value in keywords(schema):
         if keyword == "$ref" and not str(value).startswith("#"):
             raise BadSchema(name, f"a reference that leads outside: {value}")
@@ -147,13 +146,31 @@ def _pointer(path: Any) -> str:
     return "".join("/" + escape(str(part)) for part in path)
 
 
-def _pattern(
-    _validator: Any, pattern: str, instance: Any, _schema: Any
-) -> Iterator[jsonschema.ValidationError]:
-    if isinstance(instance, str) and not compile_pattern(pattern).search(instance):
-        yield jsonschema.ValidationError(f"does not match {pattern}")
+def _refusals(
+    validator: jsonschema_rs.Validator, schema: Schema, instance: Any
+) -> Iterator[Violation]:
+    for error in validator.iter_errors(instance):
+        path = list(error.schema_path)
+        pointer = _pointer(error.instance_path)
+        yield Violation(pointer, error.message, str(path[-1]), rule_at(schema, path))
 
 
-_Validator = extend(  # type: ignore[no-untyped-call]
-    jsonschema.Draft202012Validator, {"pattern": _pattern}
-)
+def _explaining(schema: Schema) -> "Validator":
+    from referencing import Registry  # noqa: PLC0415  see the top: only who complains pays
+
+    validator: Validator = _explaining_class()(dict(schema), registry=Registry())
+    return validator
+
+
+@cache
+def _explaining_class() -> Any:
+    from jsonschema import Draft202012Validator, ValidationError  # noqa: PLC0415  see the top
+    from jsonschema.validators import extend  # noqa: PLC0415  see the top
+
+    def pattern(
+        _validator: Any, pattern: str, instance: Any, _schema: Any
+    ) -> "Iterator[ValidationError]":
+        if isinstance(instance, str) and not compile_pattern(pattern).search(instance):
+            yield ValidationError(f"does not match {pattern}")
+
+    return extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]
