@@ -18,7 +18,7 @@ from controller.adapters import migrations
 from controller.adapters.git import GitRepository
 from controller.adapters.gitcli import run_git
 from controller.adapters.postgres import Connection, scalar_row
-from controller.app import wiring
+from controller.app import host, wiring
 from controller.app.settings import Settings, load, named_file
 from controller.app.signers import load_signer
 from controller.kernel.errors import ControllerError
@@ -107,7 +107,7 @@ def _ssh_keygen() -> Check:
 def _trust(settings: Settings, now: datetime) -> Iterator[Check]:
     """Look at the pin, the repository and the audit key: each needs what comes before."""
     try:
-        repository = wiring.artifact_repository(settings)
+        repository = host.artifact_repository(settings)
         source = Source(repository, settings.repository.branch)
         head = source.head().commit
     except ControllerError as error:
@@ -115,7 +115,7 @@ def _trust(settings: Settings, now: datetime) -> Iterator[Check]:
         return
     yield _guarded("repository", lambda: _repository(settings, repository, head))
     try:
-        pin = wiring.pin(settings)
+        pin = host.pin(settings)
         held = branch_root(repository, pin, settings.repository.branch, now)
     except ControllerError as error:
         yield _failed("root", error)

@@ -159,16 +159,10 @@ class Settings(BaseSettings):
 
 
 def named_file(option: Path | None) -> Path:
-    """Return the settings file that `--config` or the environment names."""
-    named = option or os.environ.get(CONFIG_VARIABLE)
-    if not named:
+    """Return the settings file that `--config` or the environment names, or refuse."""
+    if option is None:
         raise NoSettings
-    return Path(named)
-
-
-def is_named(option: Path | None) -> bool:
-    """Whether somebody named a settings file."""
-    return bool(option or os.environ.get(CONFIG_VARIABLE))
+    return option
 
 
 def ambient() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import time
 
-from controller.app import wiring
+from controller.app import host, wiring
 from controller.app.settings import Settings
 from controller.kernel.objects import Oid
 from controller.stores.control import store as control
@@ -18,7 +18,7 @@ def wait_until_applied(settings: Settings, commit: Oid) -> Applied:
     `countersign reconcile` in another shell, has to do that. No connection stays open between two
     looks: an embedded server that is going down for it would keep that other process out.
     """
-    repository = wiring.artifact_repository(settings)
+    repository = host.artifact_repository(settings)
     environment = settings.controller.environment
     while True:
         with wiring.database(settings) as connection:

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
 from controller.adapters import migrations
 from controller.adapters.clock import SystemClock
 from controller.adapters.embedded import EmbeddedPostgres
-from controller.adapters.git import GitRepository
 from controller.adapters.postgres import (
     Connection,
     DatabaseUnavailable,
@@ -18,17 +16,13 @@ from controller.adapters.postgres import (
     translated,
 )
 from controller.adapters.shipped import shipped
-from controller.app.settings import BadSettings, Settings
-from controller.app.signers import load_signer
-from controller.kernel.canonical import Digest
+from controller.app import host
+from controller.app.settings import Settings
 from controller.kernel.objects import Oid
 from controller.plan import guards
 from controller.policy.identifiers import Scheme
 from controller.reconcile.rails import Rails, RailSet
 from controller.reconcile.world import World
-from controller.trust.envelope import parse as parse_envelope
-from controller.trust.root import Pin, PinMismatch
-from controller.trust.sign import Signer
 
 APPLICATION = "countersign"
 JOIN_TRIES = 5
@@ -82,8 +76,8 @@ def plain_connection(url: str) -> Iterator[Connection[Any]]:
 @contextmanager
 def world(settings: Settings) -> Iterator[World]:
     """Open everything one controller works with."""
-    repository = artifact_repository(settings)
-    pinned = pin(settings)
+    repository = host.artifact_repository(settings)
+    pinned = host.pin(settings)
     with database(settings) as connection:
         migrations.check(connection)
         baseline = settings.repository.baseline
@@ -97,7 +91,7 @@ def world(settings: Settings) -> Iterator[World]:
             clock=SystemClock(),
             pin=pinned,
             rails=Rails(shipped("policies")),
-            signer=audit_signer(settings),
+            signer=host.audit_signer(settings),
             limits=guards.Limits(
                 removed_share=Fraction(settings.guards.removed_share),
                 removed_rows=settings.guards.removed_rows,
@@ -126,38 +120,7 @@ def _connected(url: str, settings: Settings) -> Connection[Any]:
     return connect(url, application_name=APPLICATION, autocommit=True, limits=limits)
 
 
-def now() -> datetime:
-    """Return the present instant, for what is decided before a controller is opened."""
-    return SystemClock().now()
-
-
 def schemes() -> Mapping[str, Scheme]:
     """Return the identifier schemes; they come with Countersign and no repository changes them."""
     rails = RailSet(shipped("policies"), {})
     return rails.rail(rails.names[0]).schemes
-
-
-def artifact_repository(settings: Settings) -> GitRepository:
-    """Open the repository that the settings name."""
-    return GitRepository.open(settings.path(settings.repository.path))
-
-
-def pin(settings: Settings) -> Pin:
-    """Read the pinned root of this host."""
-    file = settings.path(settings.trust.root)
-    try:
-        envelope = file.read_bytes()
-    except OSError as error:
-        raise BadSettings(f"trust.root {file}: {error.strerror}") from None
-    pinned = Digest(settings.trust.root_sha256)
-    found = parse_envelope(envelope, str(file)).digest
-    if found != pinned:
-        raise PinMismatch(pinned, found)
-    return Pin(envelope, pinned)
-
-
-def audit_signer(settings: Settings) -> Signer | None:
-    """Return the signer of audit commits, if this host has one."""
-    if settings.audit.key is None:
-        return None
-    return load_signer(settings.path(settings.audit.key))

@@ -55,17 +55,17 @@ def verify(
     what a checkpoint fixed; 2: the database differs.
     """
     from controller.adapters.clock import SystemClock
-    from controller.app import settings, wiring
+    from controller.app import host, settings, wiring
     from controller.audit.checkpoint import prove_extensions
     from controller.reconcile.proof import prove_database, prove_git
 
     named = settings.load(settings.named_file(config))
     now = SystemClock().now()
     with deadline(timeout):
-        repository = wiring.artifact_repository(named)
+        repository = host.artifact_repository(named)
         trusted, proof = prove_git(
             repository,
-            wiring.pin(named),
+            host.pin(named),
             branch=named.repository.branch,
             controller=named.controller.name,
             now=now,
@@ -111,19 +111,19 @@ def make_checkpoint(
     whose end was cut off would say that nothing ever stood there.
     """
     from controller.adapters.clock import SystemClock
-    from controller.app import settings, wiring
+    from controller.app import host, settings, wiring
     from controller.audit.checkpoint import sign_checkpoint
     from controller.reconcile.proof import prove_git, prove_journal
 
     named = settings.load(settings.named_file(config))
-    signer = wiring.audit_signer(named)
+    signer = host.audit_signer(named)
     if signer is None:
         raise NoAuditKey("this host has no audit key", hint="set audit.key in its settings")
     now = SystemClock().now()
     with deadline(timeout):
         trusted, proof = prove_git(
-            wiring.artifact_repository(named),
-            wiring.pin(named),
+            host.artifact_repository(named),
+            host.pin(named),
             branch=named.repository.branch,
             controller=named.controller.name,
             now=now,
@@ -151,12 +151,12 @@ def show(
     """List the records of the audit branch, newest first; `audit verify` proves them."""
     from itertools import islice
 
-    from controller.app import settings, wiring
+    from controller.app import host, settings
     from controller.audit.branch import published
 
     named = settings.load(settings.named_file(config))
     with deadline(timeout):
-        repository = wiring.artifact_repository(named)
+        repository = host.artifact_repository(named)
         records = list(islice(published(repository, named.controller.name), limit))
     if output is Output.JSON:
         emit_json(

@@ -46,7 +46,7 @@ def diff(  # noqa: PLR0913, PLR0917  one parameter per option
     Drafts (files/) are compared, as if each were released, unless --released is given; of
     production, what was last applied. Exit 1: they differ.
     """
-    from controller.app import wiring
+    from controller.adapters.clock import SystemClock
     from controller.authoring.compare import compare
 
     where = environment or serves(config)
@@ -62,7 +62,7 @@ def diff(  # noqa: PLR0913, PLR0917  one parameter per option
             )
             for name in (before, after)
         ]
-        found = compare(sides[0], sides[1], wiring.now())
+        found = compare(sides[0], sides[1], SystemClock().now())
     if output is Output.JSON:
         emit_json(_as_json(found))
     else:
@@ -80,22 +80,24 @@ def _side(
     environment: str,
     released: bool,
 ) -> "Side":
+    from controller.adapters.clock import SystemClock
     from controller.adapters.shipped import shipped
-    from controller.app import settings, wiring
     from controller.authoring import compare
     from controller.authoring.staged import commit_named, work_tree
     from controller.cli.validate import pin_of
     from controller.reconcile.rails import Rails
 
     if name == PRODUCTION:
+        from controller.app import host, settings, wiring
+
         named = settings.load(settings.named_file(config))
         connection = stack.enter_context(wiring.database(named))
-        return compare.production(connection, wiring.artifact_repository(named), environment)
+        return compare.production(connection, host.artifact_repository(named), environment)
     subject = work_tree(repository) if name == WORKTREE else commit_named(repository, name)
     if not released:
         return compare.drafts(subject)
     rails = Rails(shipped("policies"))
-    return compare.released(subject, rails, pin_of(config), environment, wiring.now())
+    return compare.released(subject, rails, pin_of(config), environment, SystemClock().now())
 
 
 def _as_text(found: "Comparison") -> None:

@@ -17,6 +17,8 @@ ConfigOption: TypeAlias = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
+        envvar="COUNTERSIGN_CONFIG",
+        show_envvar=False,
         help="The settings of this host; by default what COUNTERSIGN_CONFIG names.",
     ),
 ]

@@ -46,6 +46,7 @@ def resolve(  # noqa: PLR0913, PLR0917  one parameter per option
 
     `iin` takes the leading 6 to 11 digits of a card number. Exit 1: unknown, or removed.
     """
+    from controller.adapters.clock import SystemClock
     from controller.app import settings, wiring
     from controller.kernel.instants import parse_when
     from controller.reconcile.resolve import question
@@ -54,7 +55,7 @@ def resolve(  # noqa: PLR0913, PLR0917  one parameter per option
 
     named = settings.load(settings.named_file(config))
     with deadline(timeout):
-        when = parse_when(at) if at is not None else wiring.now()
+        when = parse_when(at) if at is not None else SystemClock().now()
         asked = question(
             wiring.schemes(), scheme, value, when, capability=capability, currency=currency
         )

@@ -27,6 +27,7 @@ def trace(
 
     Rows that are gone are shown as well, with what removed them. Exit 1: there never was one.
     """
+    from controller.adapters.clock import SystemClock
     from controller.app import settings, wiring
     from controller.kernel.instants import parse_when
     from controller.reconcile.resolve import question
@@ -34,7 +35,7 @@ def trace(
 
     named = settings.load(settings.named_file(config))
     with deadline(timeout):
-        when = parse_when(at) if at is not None else wiring.now()
+        when = parse_when(at) if at is not None else SystemClock().now()
         asked = question(wiring.schemes(), kind, value, when)
         with wiring.world(named) as world:
             found = find(world, asked)

@@ -69,8 +69,8 @@ def validate(  # noqa: PLR0913, PLR0917  one parameter per option
     The root of trust is the one that the settings pin; without settings the repository's first
     root vouches for itself. Exit 1: something blocks.
     """
+    from controller.adapters.clock import SystemClock
     from controller.adapters.shipped import shipped
-    from controller.app import wiring
     from controller.authoring.judge import judge
     from controller.authoring.staged import commit_named, work_tree
     from controller.reconcile.rails import Rails
@@ -81,7 +81,7 @@ def validate(  # noqa: PLR0913, PLR0917  one parameter per option
             subject,
             Rails(shipped("policies")),
             pin_of(config),
-            wiring.now(),
+            SystemClock().now(),
             environment=environment,
             note=note,
         )
@@ -114,12 +114,12 @@ def _print(name: str, found: "Judgement", form: Form, limit: int | None) -> None
 
 def pin_of(config: Path | None) -> "Pin | None":
     """Return the root that the settings pin; without settings say that there is none."""
-    from controller.app import settings, wiring
-
-    if not settings.is_named(config):
+    if config is None:
         say("note: no settings are named, so the repository's first root vouches for itself")
         return None
-    return wiring.pin(settings.load(settings.named_file(config)))
+    from controller.app import host, settings
+
+    return host.pin(settings.load(config))
 
 
 def _summarise(found: "Judgement") -> None:

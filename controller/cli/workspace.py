@@ -82,11 +82,11 @@ def author(
 
 def serves(config: Path | None) -> str:
     """Return the environment that this host serves, or production."""
+    if config is None:
+        return "production"
     from controller.app import settings
 
-    if not settings.is_named(config):
-        return "production"
-    return settings.load(settings.named_file(config)).controller.environment
+    return settings.load(config).controller.environment
 
 
 def now() -> datetime:
@@ -155,22 +155,22 @@ def commit_key(author: Author, named: list[Path], *, agent: bool) -> "CommitKey"
 
 def pinned_sha256(config: Path | None) -> str | None:
     """Return the SHA-256 of the root that this host pins, if it pins one."""
+    if config is None:
+        return None
     from controller.app import settings
 
-    if not settings.is_named(config):
-        return None
-    return settings.load(settings.named_file(config)).trust.root_sha256
+    return settings.load(config).trust.root_sha256
 
 
 def ask_production(config: Path | None, serial: int, sha256: "Digest") -> None:
     """Refuse a rollback that this host's controller would refuse; without a host, go on."""
+    if config is None:
+        return
     from controller.app import settings
     from controller.app.preflight import check_rollback
 
-    if not settings.is_named(config):
-        return
     try:
-        check_rollback(settings.load(settings.named_file(config)), serial, sha256)
+        check_rollback(settings.load(config), serial, sha256)
     except Unavailable as error:
         say(f"note: production could not be asked first ({error})")
 
@@ -201,13 +201,7 @@ def _configured_key(author: Author) -> str:
 
 
 def _root(view: "View", config: Path | None, moment: datetime) -> "Root":
-    from controller.app import settings, wiring
     from controller.authoring.trusted import trusted_root
+    from controller.cli.validate import pin_of
 
-    pin = None
-    if settings.is_named(config):
-        pin = wiring.pin(settings.load(settings.named_file(config)))
-    trusted = trusted_root(view, pin, moment)
-    if not trusted.pinned:
-        say("note: no settings are named, so the repository's first root vouches for itself")
-    return trusted.root
+    return trusted_root(view, pin_of(config), moment).root

@@ -145,6 +145,7 @@ class _Reader:
     def __init__(self, folder: str, files: Files) -> None:
         self._folder = folder
         self._files = {path: data for path, data in files.items() if not _is_beside(path)}
+        self._parsed: dict[str, Any] = {}
 
     def rail(self) -> Rail:
         head = self._document("rail.json", "_common/schema/rail.schema.json")
@@ -181,6 +182,12 @@ class _Reader:
         )
 
     def _json(self, path: str) -> Any:
+        """Return a file's document; schemas refer to the shared ones again and again."""
+        if path not in self._parsed:
+            self._parsed[path] = self._read(path)
+        return self._parsed[path]
+
+    def _read(self, path: str) -> Any:
         try:
             return strictjson.parse(self._files[path])
         except KeyError:

@@ -1,0 +1,38 @@
+"""What a host's settings name besides its database: the repository, the pinned root, the audit key.
+
+Apart from `controller/app/wiring.py`, so that a command which asks no database loads none.
+"""
+
+from controller.adapters.git import GitRepository
+from controller.app.settings import BadSettings, Settings
+from controller.app.signers import load_signer
+from controller.kernel.canonical import Digest
+from controller.trust.envelope import parse as parse_envelope
+from controller.trust.root import Pin, PinMismatch
+from controller.trust.sign import Signer
+
+
+def artifact_repository(settings: Settings) -> GitRepository:
+    """Open the repository that the settings name."""
+    return GitRepository.open(settings.path(settings.repository.path))
+
+
+def pin(settings: Settings) -> Pin:
+    """Read the pinned root of this host."""
+    file = settings.path(settings.trust.root)
+    try:
+        envelope = file.read_bytes()
+    except OSError as error:
+        raise BadSettings(f"trust.root {file}: {error.strerror}") from None
+    pinned = Digest(settings.trust.root_sha256)
+    found = parse_envelope(envelope, str(file)).digest
+    if found != pinned:
+        raise PinMismatch(pinned, found)
+    return Pin(envelope, pinned)
+
+
+def audit_signer(settings: Settings) -> Signer | None:
+    """Return the signer of audit commits, if this host has one."""
+    if settings.audit.key is None:
+        return None
+    return load_signer(settings.path(settings.audit.key))
