@@ -1,0 +1,1 @@
+"""Our verification core behind somebody else's metadata: see docs/conformance.md."""
