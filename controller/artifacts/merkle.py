@@ -31,15 +31,7 @@ FILE_SIZE_MAX_BYTES = 64 * 1024 * 1024
 TOTAL_SIZE_MAX_BYTES = 4 * 1024 * 1024 * 1024
 
 _FILE_TAG, _TREE_TAG = b"countersign file v1\n", b"countersign tree v1\n"
-_MAGIC = b"merkle 2\n"
-_ITEM = struct.Struct(">B?20s32s2IQIQ")
 _NAME_LENGTH = struct.Struct(">H")
-
-
-class ForeignRecord(Corrupt):
-    """A remembered record is not one that this module wrote."""
-
-    code = "merkle.foreign_record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,49 +61,7 @@ class FilesSummary:
         return sum([*self.tables.values(), *self.documents.values()], Counts())
 
 
-class MerkleMemory(Protocol):
-    """Where records of trees that we hashed are kept between passes."""
-
-    def get(self, tree: Oid) -> bytes | None:
-        """Return the record put for a tree, or `None`."""
-        ...
-
-    def put(self, tree: Oid, record: bytes) -> None:
-        """Keep the record of a tree."""
-        ...
-
-
-class NoMemory:
-    """Forgets at once: every file is hashed again."""
-
-    def get(self, tree: Oid) -> bytes | None:
-        """Return nothing."""
-        del tree
-        return None
-
-    def put(self, tree: Oid, record: bytes) -> None:
-        """Keep nothing."""
-
-
-class DictMemory:
-    """Remembers the latest records for as long as the process lives."""
-
-    def __init__(self, *, records_max: int = ENTRIES_MAX) -> None:
-        self.records: dict[Oid, bytes] = {}
-        self.records_max = records_max
-
-    def get(self, tree: Oid) -> bytes | None:
-        """Return the record put for a tree, or `None`."""
-        return self.records.get(tree)
-
-    def put(self, tree: Oid, record: bytes) -> None:
-        """Keep the record of a tree."""
-        self.records[tree] = record
-        if len(self.records) > self.records_max:
-            del self.records[next(iter(self.records))]
-
-
-class _Item(NamedTuple):
+class Item(NamedTuple):
     """An entry whose bytes were hashed, or all that lies below it.
 
     Flat, and a tuple: one changed file makes us look at hundreds of entries beside it.
@@ -127,16 +77,66 @@ class _Item(NamedTuple):
     document_bytes: int = 0
 
 
-_Record: TypeAlias = dict[str, _Item]
+Record: TypeAlias = Mapping[str, Item]
+"""What is known of a directory: its entries by name, in no particular order."""
+
+
+class MerkleMemory(Protocol):
+    """Where records of trees that we hashed are kept between passes."""
+
+    def get(self, tree: Oid) -> Record | None:
+        """Return the record put for a tree, or `None`."""
+        ...
+
+    def put(self, tree: Oid, record: Record, base: Oid | None) -> None:
+        """Keep the record of a tree; most of it equals the record of `base`, where that is known.
+
+        A record is never changed after this.
+        """
+        ...
+
+
+class NoMemory:
+    """Forgets at once: every file is hashed again."""
+
+    def get(self, tree: Oid) -> Record | None:
+        """Return nothing."""
+        del tree
+        return None
+
+    def put(self, tree: Oid, record: Record, base: Oid | None) -> None:
+        """Keep nothing."""
+
+
+class DictMemory:
+    """Remembers the latest records for as long as the process lives."""
+
+    def __init__(self, *, records_max: int = ENTRIES_MAX) -> None:
+        self.records: dict[Oid, Record] = {}
+        self.records_max = records_max
+
+    def get(self, tree: Oid) -> Record | None:
+        """Return the record put for a tree, or `None`."""
+        return self.records.get(tree)
+
+    def put(self, tree: Oid, record: Record, base: Oid | None) -> None:
+        """Keep the record of a tree."""
+        del base
+        self.records[tree] = record
+        if len(self.records) > self.records_max:
+            del self.records[next(iter(self.records))]
 
 
 @dataclass(slots=True)
 class _Node:
-    """A directory that is to be hashed, and what is known of its entries already."""
+    """A directory that is to be hashed, and what is known of its entries already.
 
-    tree: Oid
+    `base` is an earlier state of it that the memory knows.
+    """
+
     entries: tuple[Entry, ...]
-    known: dict[str, _Item] = field(default_factory=dict)
+    base: Oid | None
+    known: dict[str, Item] = field(default_factory=dict)
 
 
 class _Pending(NamedTuple):
@@ -171,11 +171,11 @@ def files_root(
     `base` is an earlier tree of the same folder, known to `memory`: a directory that changed
     takes the digests of its unchanged files from there instead of reading them again.
     """
-    remembered = _recall(memory, tree)
+    remembered = memory.get(tree)
     if remembered is not None:
         return _summary(remembered)
     work = _Work(objects, memory)
-    work.open(tree, path, _recall(memory, base), depth=1)
+    work.open(tree, path, base, depth=1)
     work.hash_files(path)
     return _summary(work.fold(tree))
 
@@ -185,17 +185,18 @@ class _Work:
 
     def __init__(self, objects: Objects, memory: MerkleMemory) -> None:
         self.objects, self.memory = objects, memory
-        self.records: dict[Oid, _Record] = {}
+        self.records: dict[Oid, Record] = {}
         self.nodes: dict[Oid, _Node] = {}  # in post-order: what is below comes before
         self.pending: list[_Pending] = []
 
-    def open(self, tree: Oid, path: str, base: _Record | None, *, depth: int) -> None:
+    def open(self, tree: Oid, path: str, base: Oid | None, *, depth: int) -> None:
         """List a directory that nobody remembers, and those below it."""
         if depth > DEPTH_MAX:
             raise TooLarge(path, size=depth, size_max=DEPTH_MAX, unit="levels")
-        here = _Node(tree, children(self.objects, tree, path))
+        remembered = self.memory.get(base) if base is not None else None
+        here = _Node(children(self.objects, tree, path), base if remembered else None)
         for name, is_tree, oid in here.entries:
-            before = (base or {}).get(name)
+            before = remembered.get(name) if remembered else None
             if before is not None and before.oid == oid and before.is_tree == is_tree:
                 here.known[name] = before
             elif not is_tree:
@@ -204,11 +205,11 @@ class _Work:
                 if len(self.pending) > ENTRIES_MAX:
                     raise TooLarge(path, size=len(self.pending), size_max=ENTRIES_MAX, unit="files")
             elif oid not in self.nodes and oid not in self.records:
-                remembered = _recall(self.memory, oid)
-                if remembered is not None:
-                    self.records[oid] = remembered
+                record = self.memory.get(oid)
+                if record is not None:
+                    self.records[oid] = record
                 else:
-                    below = _recall(self.memory, before.oid if before else None)
+                    below = before.oid if before is not None and before.is_tree else None
                     self.open(oid, f"{path}/{name}", below, depth=depth + 1)
         self.nodes[tree] = here
 
@@ -223,34 +224,28 @@ class _Work:
                 raise Corrupt(f"{file.path}: not as long as its header says")
             file.node.known[file.name] = _file(file.name, file.oid, data)
 
-    def fold(self, tree: Oid) -> _Record:
+    def fold(self, tree: Oid) -> Record:
         """Make the records of all listed directories, from the deepest up, and keep them."""
         for oid, here in self.nodes.items():
-            record: _Record = {}
+            record: dict[str, Item] = {}
             for name, _, child in here.entries:
                 record[name] = here.known.get(name) or _directory(child, self.records[child])
             self.records[oid] = record
             _refuse_many(record)
-            self.memory.put(oid, _pack(record))
+            self.memory.put(oid, record, here.base)
         return self.records[tree]
 
 
-def _recall(memory: MerkleMemory, tree: Oid | None) -> _Record | None:
-    packed = memory.get(tree) if tree is not None else None
-    # Another version of this program remembers in another form: that is forgotten, not refused.
-    return _unpack(packed) if packed is not None and packed.startswith(_MAGIC) else None
-
-
-def _file(name: str, oid: Oid, data: bytes) -> _Item:
+def _file(name: str, oid: Oid, data: bytes) -> Item:
     if not name.endswith(".csv"):
-        return _Item(False, oid, leaf(data), document_files=1, document_bytes=len(data))
+        return Item(False, oid, leaf(data), document_files=1, document_bytes=len(data))
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    return _Item(False, oid, leaf(data), 1, max(lines - 1, 0), len(data))
+    return Item(False, oid, leaf(data), 1, max(lines - 1, 0), len(data))
 
 
-def _directory(oid: Oid, record: _Record) -> _Item:
+def _directory(oid: Oid, record: Record) -> Item:
     items = record.values()
-    return _Item(
+    return Item(
         True,
         oid,
         _digest(record),
@@ -262,18 +257,18 @@ def _directory(oid: Oid, record: _Record) -> _Item:
     )
 
 
-def _digest(record: _Record) -> bytes:
+def _digest(record: Record) -> bytes:
     return node((name, item.is_tree, item.digest) for name, item in record.items())
 
 
-def _refuse_many(record: _Record) -> None:
+def _refuse_many(record: Record) -> None:
     # Shared directories are hashed once, so only their sums tell how many paths there are.
     files = sum(item.table_files + item.document_files for item in record.values())
     if files > ENTRIES_MAX:
         raise TooLarge("", size=files, size_max=ENTRIES_MAX, unit="files")
 
 
-def _summary(record: _Record) -> FilesSummary:
+def _summary(record: Record) -> FilesSummary:
     tables: dict[str, Counts] = {}
     documents: dict[str, Counts] = {}
     for name, item in sorted(record.items()):
@@ -284,26 +279,3 @@ def _summary(record: _Record) -> FilesSummary:
             if counts.files:
                 found[group] = found.get(group, Counts()) + counts
     return FilesSummary(Digest(_digest(record).hex()), tables, documents)
-
-
-def _pack(record: _Record) -> bytes:
-    parts = [_MAGIC]
-    for name, item in record.items():
-        text = name.encode()
-        parts += (_ITEM.pack(len(text), *item), text)
-    return b"".join(parts)
-
-
-def _unpack(packed: bytes) -> _Record:
-    record: _Record = {}
-    at, end, size = len(_MAGIC), len(packed), _ITEM.size
-    try:
-        while at < end:
-            length, *item = _ITEM.unpack_from(packed, at)
-            at += size + length
-            record[packed[at - length : at].decode("ascii")] = _Item._make(item)
-    except (struct.error, UnicodeDecodeError) as error:
-        raise ForeignRecord("a remembered Merkle record is cut short") from error
-    if at != end:
-        raise ForeignRecord("a remembered Merkle record is cut short")
-    return record

@@ -1,12 +1,12 @@
 """Run a decision in one transaction: rows, history, journal record and what is owed, or nothing.
 
-The lease is taken first and in a transaction of its own, so that its epoch fences off whoever held
-it; the compare-and-set inside the transaction makes sure that production is still where the
-decision saw it.
+The lease is taken inside it: its epoch fences off whoever held it, and a pass that dies holds
+nothing. The compare-and-set makes sure that production is still where the decision saw it.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from uuid import UUID
 
 from controller.adapters.postgres import transaction
@@ -18,6 +18,7 @@ from controller.reconcile.decide import Decision, rebased
 from controller.reconcile.world import LEASE_DURATION, World
 from controller.stores.control import lease as leases
 from controller.stores.control import store as control
+from controller.stores.control.known import Known
 from controller.stores.control.model import (
     Applied,
     AppliedRevision,
@@ -40,24 +41,14 @@ def apply(world: World, decision: Decision) -> AppliedRevision | None:
         lease = leases.acquire(
             connection, world.environment, holder=world.controller, duration=LEASE_DURATION
         )
-    try:
-        with transaction(connection):
-            if decision.kind is None:
-                assert decision.before is not None
-                control.advance(
-                    connection,
-                    lease,
-                    decision.before,
-                    commit=decision.commit,
-                    root_version=decision.succession.release.root.root.version,
-                    now=decision.now,
-                )
-                _remember(world, decision)
-                return None
-            return _apply(world, decision, lease, decision.kind)
-    finally:
-        with transaction(connection):
-            leases.release(connection, lease)
+        if decision.kind is None:
+            applied, revision = _advance(world, decision, lease), None
+        else:
+            applied, revision = _apply(world, decision, lease, decision.kind)
+        leases.release(connection, lease)
+    decision.memory.settled()
+    world.recall.learn(applied, _known(world, decision))
+    return revision
 
 
 def digest_texts(digests: Mapping[str, TableDigest]) -> dict[str, str]:
@@ -65,15 +56,36 @@ def digest_texts(digests: Mapping[str, TableDigest]) -> dict[str, str]:
     return {table: f"{one.rows}:{one.digest & (2**64 - 1):016x}" for table, one in digests.items()}
 
 
-def _apply(world: World, decision: Decision, lease: Lease, kind: RevisionKind) -> AppliedRevision:
+def _advance(world: World, decision: Decision, lease: Lease) -> Applied:
+    assert decision.before is not None, "nothing applied is never unchanged"
+    applied = control.advance(
+        world.connection,
+        lease,
+        decision.before,
+        commit=decision.commit,
+        root_version=decision.succession.release.root.root.version,
+        now=decision.now,
+    )
+    _remember(world, decision)
+    return applied
+
+
+def _apply(
+    world: World, decision: Decision, lease: Lease, kind: RevisionKind
+) -> tuple[Applied, AppliedRevision]:
     connection, before = world.connection, decision.before
     number = before.revision + 1 if before is not None else 1
     new = _applied(world, decision, number)
-    control.compare_and_set(connection, lease, expected=before, new=new)
+    applied = control.compare_and_set(connection, lease, expected=before, new=new)
     _remember(world, decision)
     shards = decision.plan.shards if decision.plan.shards is not None else decision.changes
     directory.apply(connection, shards, revision=number, changed=decision.plan.changed_rows)
-    control.replace_live_bundles(connection, world.environment, decision.admitted.applied_bundles)
+    control.replace_live_bundles(
+        connection,
+        world.environment,
+        decision.admitted.applied_bundles,
+        before=decision.known.live,
+    )
     revision = AppliedRevision(
         environment=world.environment,
         revision=number,
@@ -93,35 +105,49 @@ def _apply(world: World, decision: Decision, lease: Lease, kind: RevisionKind) -
         world.controller,
         lambda link: _record(world, decision, revision, link, tables),
     )
-    return revision
+    return applied, revision
 
 
 def _remember(world: World, decision: Decision) -> None:
     """Write down what was verified on the way: roots, releases, bundle versions, hashed trees."""
     connection = world.connection
-    for record in _roots(world, decision):
+    for record in _new_roots(world, decision):
         control.record_root(connection, record)
     reset = _reset(decision.succession.judgement, decision.before)
     chain = reset[1] if reset is not None else ""
     for serial, (digest, commit) in sorted(decision.succession.seen.items()):
         seen = SeenRelease(serial, digest, commit, decision.now, chain=chain)
         control.record_release(connection, world.environment, seen)
-    versions = {
-        (str(one.statement.bundle), one.statement.version): one.payload_sha256
-        for one in decision.admitted.bundles
-    }
-    control.record_bundle_versions(connection, versions)
+    control.record_bundle_versions(connection, _new_versions(decision))
     decision.memory.flush()
 
 
-def _roots(world: World, decision: Decision) -> list[RootRecord]:
+def _known(world: World, decision: Decision) -> Known:
+    """Return what is accepted once the decision is carried out."""
+    known = decision.known
+    roots = sorted((*known.roots, *_new_roots(world, decision)), key=lambda one: one.version)
+    live = known.live if decision.kind is None else decision.admitted.applied_bundles
+    return Known(tuple(roots), {**known.bundle_versions, **_new_versions(decision)}, live)
+
+
+def _new_versions(decision: Decision) -> dict[tuple[str, int], Digest]:
+    """Return the bundle versions of a release that nobody knew before."""
+    return {
+        name: one.payload_sha256
+        for one in decision.admitted.bundles
+        if (name := (str(one.statement.bundle), one.statement.version))
+        not in decision.known.bundle_versions
+    }
+
+
+def _new_roots(world: World, decision: Decision) -> list[RootRecord]:
     """Return the roots from the pinned one to the one in force, those known already left out."""
     envelopes = (world.pin.envelope, *decision.succession.release.followed)
-    roots = [_root_record(envelope) for envelope in envelopes]
-    held = {record.version for record in control.roots(world.connection)}
-    return [record for record in roots if record.version not in held]
+    held = {record.version for record in decision.known.roots}
+    return [one for one in map(_root_record, envelopes) if one.version not in held]
 
 
+@lru_cache(maxsize=64)
 def _root_record(envelope: bytes) -> RootRecord:
     opened = parse_envelope(envelope)
     return RootRecord(parse_root(opened.payload).version, opened.digest, envelope)

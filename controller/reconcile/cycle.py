@@ -109,10 +109,8 @@ def is_settled(world: World, before: Applied, target: Oid) -> bool:
     if before.commit != target:
         return False
     rails = world.rails.at(world.repository, world.repository.tree_of(target))
-    used = {
-        live.bundle.partition("/")[0]
-        for live in control.live_bundles(world.connection, world.environment)
-    }
+    known = world.recall.known(world.environment, before)
+    used = {live.bundle.partition("/")[0] for live in known.live}
     return rails.digest(used) == before.policies_digest
 
 

@@ -28,10 +28,10 @@ from controller.reconcile.succession import (
 from controller.reconcile.world import NoBaseline, World
 from controller.source.history import ancestry
 from controller.stores.control import store as control
+from controller.stores.control.known import Known
 from controller.stores.control.memory import DatabaseMemory
 from controller.stores.control.model import Applied, AppliedBundle, RevisionKind
 from controller.stores.directory import store as directory
-from controller.trust import root
 from controller.trust.history import Accepted, Forward, ReleaseId, Rollback, Unchanged
 from controller.trust.root import TrustedRoot
 
@@ -42,6 +42,8 @@ class Decision:
 
     now: datetime
     before: Applied | None
+    known: Known
+    """What was accepted up to then."""
     commit: Oid
     succession: Succession
     admitted: Admitted
@@ -64,27 +66,28 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
     """Work out everything about a commit without writing anything; raise when it is refused."""
     if world.baseline is None:
         raise NoBaseline
-    repository, connection = world.repository, world.connection
+    repository = world.repository
     memory = world.memory()
+    accepted = world.recall.known(world.environment, before)
     release = signed_release(
         repository,
         target,
         world.environment,
-        held_root(world, now),
+        held_root(world, accepted),
         now,
         since=_known_since(world, before, target),
     )
     followed = succession(
         repository,
-        _accepted(world, before),
+        _accepted(world, before, accepted, release),
         release,
         world.baseline,
         now,
         spent=_spent(world, before, release),
     )
-    applied = control.live_bundles(connection, world.environment)
+    applied = accepted.live
     rails = world.rails.at(repository, release.tree)
-    known = control.bundle_versions(connection)
+    known = accepted.bundle_versions
     admitted = admit(repository, release, rails, memory, known=known, applied=applied, now=now)
     report = inspect(repository, admitted, applied)
     changes = Changes(repository, _live(applied), admitted.live)
@@ -103,12 +106,26 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
     trips = _trips(world, plan) if guarded else ()
     ack = acknowledged(repository, release, now).get(plan.digest) if trips else None
     return Decision(
-        now, before, target, followed, admitted, report, changes, plan, trips, ack, kind, memory
+        now,
+        before,
+        accepted,
+        target,
+        followed,
+        admitted,
+        report,
+        changes,
+        plan,
+        trips,
+        ack,
+        kind,
+        memory,
     )
 
 
 def _trips(world: World, plan: Plan) -> tuple[Trip, ...]:
     """Return each limit a plan is over, with the store as it is now."""
+    if not any(counts.removed or counts.ending for counts in plan.counts.values()):
+        return ()
     sizes = {table: kept.rows for table, kept in directory.kept(world.connection).items()}
     # One more than the plan takes is enough to know that some are left.
     most = {
@@ -133,21 +150,24 @@ def _known_since(world: World, before: Applied | None, target: Oid) -> Oid | Non
     return before.commit if ancestry(world.repository, before.commit, target).descends else None
 
 
-def held_root(world: World, now: datetime) -> TrustedRoot:
-    """Return the newest root this controller holds: the pinned one, or what followed it."""
-    trusted = root.pin(world.pin.envelope, world.pin.sha256)
-    stored = [
-        record.envelope
-        for record in control.roots(world.connection)
-        if record.version > trusted.root.version
-    ]
-    return root.extend(trusted, stored, now) if stored else trusted
+def held_root(world: World, known: Known) -> TrustedRoot:
+    """Return the newest root this controller holds: the pinned one, or what followed it.
+
+    Whether it is still in force is judged where it is used: a newer one may follow.
+    """
+    pinned = world.recall.root(world.pin, ())
+    stored = [one.envelope for one in known.roots if one.version > pinned.root.version]
+    return world.recall.root(world.pin, tuple(stored))
 
 
-def _accepted(world: World, before: Applied | None) -> Accepted:
+def _accepted(
+    world: World, before: Applied | None, known: Known, release: SignedRelease
+) -> Accepted:
     if before is None:
         return Accepted()
-    releases = control.releases(world.connection, world.environment)
+    # What was taken back lies between the current serial and the highest; nothing older is asked.
+    since = min(before.serial_current, before.serial_high, release.statement.serial)
+    releases = control.releases(world.connection, world.environment, since=since)
     return Accepted(
         accepted_commit=before.commit,
         serial_current=before.serial_current,
@@ -158,7 +178,7 @@ def _accepted(world: World, before: Applied | None) -> Accepted:
             for release in releases
             if release.applied_at is not None
         },
-        bundle_digests=control.bundle_versions(world.connection),
+        bundle_digests=known.bundle_versions,
         max_time_seen=before.max_time_seen,
         rebased=rebased(before),
     )

@@ -11,6 +11,7 @@ from controller.kernel.instants import Clock
 from controller.kernel.objects import Oid
 from controller.plan.guards import Limits
 from controller.reconcile.rails import Rails
+from controller.reconcile.recall import Recall
 from controller.source.repository import NoBranch
 from controller.stores.control.memory import DatabaseMemory
 from controller.trust.root import Pin
@@ -46,6 +47,11 @@ class World:
     rails: Rails
     signer: Signer | None
     limits: Limits = field(default_factory=Limits)
+    recall: Recall = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """A world begins by remembering nothing."""
+        object.__setattr__(self, "recall", Recall(self.connection))
 
     def head(self) -> Oid:
         """Return where the followed branch stands; a branch that is gone is never "empty"."""
@@ -56,4 +62,4 @@ class World:
 
     def memory(self) -> DatabaseMemory:
         """Return what earlier passes learnt about trees."""
-        return DatabaseMemory(self.connection)
+        return self.recall.hashed

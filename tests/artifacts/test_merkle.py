@@ -8,7 +8,6 @@ import pytest
 from controller.artifacts.merkle import (
     Counts,
     DictMemory,
-    ForeignRecord,
     NoMemory,
     files_root,
 )
@@ -104,32 +103,10 @@ def test_a_base_that_nobody_remembers_helps_nothing_and_harms_nothing() -> None:
     assert summary == files_root(objects, new, "files", NoMemory())
 
 
-@pytest.mark.parametrize("record", [b"", b"other\n", b"merkle 1\nof an earlier version"])
-def test_a_record_in_another_form_is_forgotten(record: bytes) -> None:
-    objects, memory = MemoryObjects(), DictMemory()
-    tree = objects.tree({"a": b"1"})
-    memory.put(tree, record)
-
-    summary = files_root(objects, tree, "files", memory)
-
-    assert summary == files_root(objects, tree, "files", NoMemory())
-    assert memory.records[tree] != record
-
-
-def test_a_record_that_was_damaged_is_not_believed() -> None:
-    objects, memory = MemoryObjects(), DictMemory()
-    tree = objects.tree({"a": b"1"})
-    files_root(objects, tree, "files", memory)
-    memory.put(tree, memory.records[tree][:-1])
-
-    with pytest.raises(ForeignRecord):
-        files_root(objects, tree, "files", memory)
-
-
 def test_a_memory_forgets_the_oldest_record_first() -> None:
     memory = DictMemory(records_max=2)
     for number in range(3):
-        memory.put(Oid(bytes([number]) * 20), b"")
+        memory.put(Oid(bytes([number]) * 20), {}, None)
 
     assert list(memory.records) == [b"\1" * 20, b"\2" * 20]
 

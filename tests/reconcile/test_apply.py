@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.postgres import Connection, transaction
+from controller.adapters.postgres import Connection, IntegrityRefused, transaction
 from controller.audit import journal
 from controller.audit.prove import verify_database, verify_git
 from controller.audit.record import AuditRecord
+from controller.kernel.canonical import Digest
 from controller.kernel.errors import ControllerError, Unavailable
 from controller.plan.guards import Limits
 from controller.reconcile.apply import apply, digest_texts
@@ -20,7 +21,7 @@ from controller.reconcile.decide import Decision, decide
 from controller.reconcile.world import LEASE_DURATION, World
 from controller.stores.control import lease as leases
 from controller.stores.control import store as control
-from controller.stores.control.model import Fenced, LeaseHeld, RevisionKind, StaleWriter
+from controller.stores.control.model import LeaseHeld, RevisionKind, StaleWriter
 from controller.stores.directory import store as directory
 from tests.support.world import CARDS, NEW_RANGE, OLD_RANGE, OTHER_RANGE, Shop, open_connection
 
@@ -186,23 +187,23 @@ def test_of_two_decisions_on_one_state_the_first_is_applied(shop: Shop, other: W
     assert shop.revision == 2
 
 
-def test_a_pass_that_is_overtaken_before_it_writes_is_fenced_off(shop: Shop, other: World) -> None:
+def test_a_pass_that_is_overtaken_before_it_writes_is_stale(shop: Shop, other: World) -> None:
     shop.publish(add=[NEW_RANGE])
-    overtaken: Any = Overtaken(shop.world().connection, before=2, overtake=lambda: run_pass(other))
+    overtaken: Any = Overtaken(shop.world().connection, before=1, overtake=lambda: run_pass(other))
     mine = decided(shop.world())
 
-    with pytest.raises(Fenced) as refusal:
+    with pytest.raises(StaleWriter) as refusal:
         apply(shop.world(overtaken), mine)
 
-    assert refusal.value.epoch > refusal.value.lease_epoch
+    assert (refusal.value.expected, refusal.value.found) == (1, 2)
     assert shop.revision == 2
     assert len(shop.audit_commits()) == 2
 
 
 def test_a_pass_that_is_overtaken_starts_again_from_what_it_finds(shop: Shop, other: World) -> None:
     shop.publish(add=[NEW_RANGE])
-    overtaken: Any = Overtaken(shop.world().connection, before=2, overtake=lambda: run_pass(other))
-    with pytest.raises(Fenced):
+    overtaken: Any = Overtaken(shop.world().connection, before=1, overtake=lambda: run_pass(other))
+    with pytest.raises(StaleWriter):
         run_pass(shop.world(overtaken))
     shop.publish(add=[OTHER_RANGE])
 
@@ -213,14 +214,12 @@ def test_a_pass_that_is_overtaken_starts_again_from_what_it_finds(shop: Shop, ot
 
 def test_who_is_overtaken_looks_again_and_finds_it_done(shop: Shop, other: World) -> None:
     shop.publish(add=[NEW_RANGE])
-    for before in (1, 2):
-        overtaken: Any = Overtaken(other.connection, before=before, overtake=shop.reconcile)
+    overtaken: Any = Overtaken(other.connection, before=1, overtake=shop.reconcile)
 
-        outcome = list(converge(replace(other, connection=overtaken)))[-1]
+    outcome = list(converge(replace(other, connection=overtaken)))[-1]
 
-        assert (outcome.commit, outcome.revision) == (shop.tip, None)
-        assert (shop.revision, len(shop.audit_commits())) == (before + 1, before + 1)
-        shop.publish(add=[OTHER_RANGE])
+    assert (outcome.commit, outcome.revision) == (shop.tip, None)
+    assert (shop.revision, len(shop.audit_commits())) == (2, 2)
 
 
 def test_a_lease_that_is_given_back_soon_is_waited_for(shop: Shop, other: World) -> None:
@@ -267,14 +266,31 @@ def test_all_who_reconcile_at_once_end_where_the_branch_is(shop: Shop, shop_url:
     assert (shop.revision, len(shop.audit_commits())) == (2, 2)
 
 
-def test_an_overtaken_commit_without_changes_is_fenced_off_too(shop: Shop, other: World) -> None:
+def test_the_accepted_commit_never_goes_back_to_an_older_one(shop: Shop, other: World) -> None:
     shop.commit({"README.md": b"New.\n"})
-    overtaken: Any = Overtaken(shop.world().connection, before=2, overtake=lambda: run_pass(other))
+    mine = decided(shop.world())
+    newer = shop.commit({"README.md": b"Newer.\n"})
+    run_pass(other)
 
-    with pytest.raises(Fenced):
-        run_pass(shop.world(overtaken))
+    with pytest.raises(StaleWriter) as refusal:
+        apply(shop.world(), mine)
 
-    assert shop.revision == 1
+    assert "accepted another commit" in str(refusal.value)
+    applied = shop.applied()
+    assert applied is not None
+    assert (applied.revision, applied.commit) == (1, newer)
+
+
+def test_a_pass_that_dies_holds_no_lease(shop: Shop, other: World) -> None:
+    shop.publish(add=[NEW_RANGE])
+    mine = decided(shop.world())
+    broken = replace(mine, admitted=replace(mine.admitted, policies_digest=Digest("none")))
+
+    with pytest.raises(IntegrityRefused):
+        apply(shop.world(), broken)
+
+    held = leases.read(other.connection, "production")
+    assert held is None or held.holder == ""
 
 
 def test_a_lease_that_another_controller_holds_is_waited_for(shop: Shop, other: World) -> None:

@@ -409,7 +409,8 @@ class Shop:
 
     def held_root_version(self) -> int:
         """Return the version of the newest root the controller holds."""
-        return held_root(self.world(), self.clock.now()).root.version
+        world = self.world()
+        return held_root(world, world.recall.known(ENVIRONMENT, self.applied())).root.version
 
     def audit_commits(self) -> list[Oid]:
         """Return the controller's audit commits, the oldest first."""

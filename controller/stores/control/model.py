@@ -143,7 +143,9 @@ class StaleWriter(Unavailable):
 
     def __init__(self, environment: str, *, expected: int, found: int) -> None:
         super().__init__(
-            f"{environment} is at revision {found}, not at {expected} as this pass assumed",
+            f"{environment} is at revision {found}, not at {expected} as this pass assumed"
+            if found != expected
+            else f"{environment} accepted another commit since this pass looked",
             hint="another pass was faster; the next one starts from what it left",
         )
         self.environment, self.expected, self.found = environment, expected, found

@@ -17,7 +17,9 @@ VALUES (%(environment)s, %(repository)s, %(commit)s, %(release_sha256)s, %(seria
         %(serial_high)s, %(root_version)s, %(policies_digest)s, %(revision)s, %(epoch)s,
         %(max_time_seen)s, %(applied_at)s, %(reset_serial)s,
         %(reset_sha256)s)
-    ON CONFLICT DO NOTHING;
+    ON CONFLICT DO NOTHING
+RETURNING environment, repository, commit, release_sha256, serial_current, serial_high, root_version,
+          policies_digest, revision, epoch, max_time_seen, applied_at, reset_serial, reset_sha256;
 
 -- name: update_applied
 UPDATE controller.applied
@@ -28,7 +30,10 @@ UPDATE controller.applied
        max_time_seen = greatest(max_time_seen, %(max_time_seen)s),
        applied_at = %(applied_at)s,
        reset_serial = %(reset_serial)s, reset_sha256 = %(reset_sha256)s
- WHERE environment = %(environment)s AND revision = %(expected)s AND epoch <= %(epoch)s;
+ WHERE environment = %(environment)s AND revision = %(expected)s
+   AND commit = %(expected_commit)s AND epoch <= %(epoch)s
+RETURNING environment, repository, commit, release_sha256, serial_current, serial_high, root_version,
+          policies_digest, revision, epoch, max_time_seen, applied_at, reset_serial, reset_sha256;
 
 -- name: share_lease
 SELECT holder, epoch FROM controller.lease WHERE environment = %(environment)s FOR SHARE;
@@ -75,11 +80,14 @@ SELECT DISTINCT ON (known.serial)
   LEFT JOIN controller.revision AS put
     ON (put.environment, put.revision) = (known.environment, known.applied_revision)
  WHERE known.environment = %(environment)s
+   AND known.serial >= %(since)s
  ORDER BY known.serial, known.seen_order DESC;
 
--- name: record_bundle_version
+-- name: record_bundle_versions
 INSERT INTO controller.bundle_version AS known (bundle, version, sha256)
-VALUES (%(bundle)s, %(version)s, %(sha256)s)
+SELECT bundle, version, sha256
+  FROM unnest(%(bundles)s::text[], %(versions)s::bigint[], %(digests)s::text[])
+       AS fresh (bundle, version, sha256)
     ON CONFLICT (bundle, version) DO UPDATE SET sha256 = excluded.sha256
  WHERE known.sha256 <> excluded.sha256;
 
@@ -93,15 +101,22 @@ SELECT bundle, version, payload_sha256, files_root, files_tree, effective_from, 
  WHERE environment = %(environment)s
  ORDER BY bundle, version;
 
--- name: clear_live_bundles
-DELETE FROM controller.live_bundle WHERE environment = %(environment)s;
+-- name: drop_live_bundles
+DELETE FROM controller.live_bundle
+ USING unnest(%(bundles)s::text[], %(versions)s::bigint[]) AS gone (bundle, version)
+ WHERE environment = %(environment)s
+   AND (live_bundle.bundle, live_bundle.version) = (gone.bundle, gone.version);
 
--- name: insert_live_bundle
+-- name: put_live_bundle
 INSERT INTO controller.live_bundle
        (environment, bundle, version, payload_sha256, files_root, files_tree, effective_from,
         effective_to, policy_digest)
 VALUES (%(environment)s, %(bundle)s, %(version)s, %(payload_sha256)s, %(files_root)s,
-        %(files_tree)s, %(effective_from)s, %(effective_to)s, %(policy_digest)s);
+        %(files_tree)s, %(effective_from)s, %(effective_to)s, %(policy_digest)s)
+    ON CONFLICT (environment, bundle, version) DO UPDATE
+   SET payload_sha256 = excluded.payload_sha256, files_root = excluded.files_root,
+       files_tree = excluded.files_tree, effective_from = excluded.effective_from,
+       effective_to = excluded.effective_to, policy_digest = excluded.policy_digest;
 
 -- name: record_root
 INSERT INTO controller.root AS known (version, sha256, envelope)
@@ -155,10 +170,20 @@ SELECT count(*) AS queued FROM controller.outbox
    AND (%(controller)s::text IS NULL OR controller = %(controller)s);
 
 -- name: get_merkle
-SELECT record FROM controller.merkle_memory WHERE tree = %(tree)s;
+-- The record of a tree and those it stands on, down to a whole one.
+WITH RECURSIVE chain AS (
+    SELECT base, record, 0 AS step FROM controller.merkle_memory WHERE tree = %(tree)s
+    UNION ALL
+    SELECT older.base, older.record, chain.step + 1
+      FROM chain JOIN controller.merkle_memory AS older ON older.tree = chain.base
+     WHERE chain.step < 1000  -- a damaged table may hold a ring
+)
+SELECT base, record FROM chain ORDER BY step;
 
 -- name: put_merkle
-INSERT INTO controller.merkle_memory AS known (tree, record)
-VALUES (%(tree)s, %(record)s)
-    ON CONFLICT (tree) DO UPDATE SET record = excluded.record
- WHERE known.record <> excluded.record;
+INSERT INTO controller.merkle_memory AS known (tree, base, record)
+SELECT tree, base, record
+  FROM unnest(%(trees)s::bytea[], %(bases)s::bytea[], %(records)s::bytea[])
+       AS fresh (tree, base, record)
+    ON CONFLICT (tree) DO UPDATE SET base = excluded.base, record = excluded.record
+ WHERE (known.base, known.record) IS DISTINCT FROM (excluded.base, excluded.record);

@@ -25,7 +25,7 @@ from controller.stores.control.model import (
     SeenRelease,
     StaleWriter,
 )
-from controller.stores.control.statements import QUERIES, every, one, run, run_many
+from controller.stores.control.statements import QUERIES, every, one, run
 
 REVISIONS_MAX = 2**62
 
@@ -38,19 +38,24 @@ def read_applied(connection: Connection[Any], environment: str) -> Applied | Non
 
 def compare_and_set(
     connection: Connection[Any], lease: Lease, *, expected: Applied | None, new: Applied
-) -> None:
+) -> Applied:
     """Make `new` what production is at, if it is still at `expected` and the lease is still ours.
 
-    Raises `Fenced` when another holder has taken over, `StaleWriter` when production has moved,
-    `OtherEnvironment` when the database serves another one. From here to the end of the
-    transaction nobody else can write.
+    Returns it as it stands now. Raises `Fenced` when another holder has taken over, `StaleWriter`
+    when production has moved, `OtherEnvironment` when the database serves another one. From here to
+    the end of the transaction nobody else can write.
     """
-    leases.fence(connection, lease)
     revision = 0 if expected is None else expected.revision
-    facts = _row(new) | {"epoch": lease.epoch, "expected": revision}
+    facts = _row(new) | {
+        "epoch": lease.epoch,
+        "expected": revision,
+        "expected_commit": None if expected is None else expected.commit,
+    }
     query = QUERIES["insert_applied" if expected is None else "update_applied"]
-    if run(connection, query, facts) == 1:
-        return
+    leases.fence(connection, lease)
+    put = one(connection, query, facts)
+    if put is not None:
+        return Applied(**put)
     found = one(connection, QUERIES["lock_applied"], {})
     if found is not None and found["environment"] != new.environment:
         raise OtherEnvironment(new.environment, served=found["environment"])
@@ -72,9 +77,12 @@ def record_release(connection: Connection[Any], environment: str, release: SeenR
     run(connection, QUERIES["record_release"], facts)
 
 
-def releases(connection: Connection[Any], environment: str) -> tuple[SeenRelease, ...]:
-    """Return the release that each serial means: of those seen, the newest chain's."""
-    rows = every(connection, QUERIES["read_releases"], {"environment": environment})
+def releases(
+    connection: Connection[Any], environment: str, *, since: int = 1
+) -> tuple[SeenRelease, ...]:
+    """Return the release that each serial from `since` on means, in the newest chain it is in."""
+    facts = {"environment": environment, "since": since}
+    rows = every(connection, QUERIES["read_releases"], facts)
     return tuple(SeenRelease(**row) for row in rows)
 
 
@@ -82,11 +90,14 @@ def record_bundle_versions(
     connection: Connection[Any], versions: Mapping[tuple[str, int], Digest]
 ) -> None:
     """Remember which bytes each (bundle, version) means; it can never mean others again."""
-    facts = [
-        {"bundle": bundle, "version": version, "sha256": sha256}
-        for (bundle, version), sha256 in sorted(versions.items())
-    ]
-    run_many(connection, QUERIES["record_bundle_version"], facts)
+    if versions:
+        names = sorted(versions)
+        facts = {
+            "bundles": [bundle for bundle, _ in names],
+            "versions": [version for _, version in names],
+            "digests": [versions[name] for name in names],
+        }
+        run(connection, QUERIES["record_bundle_versions"], facts)
 
 
 def bundle_versions(connection: Connection[Any]) -> dict[tuple[str, int], Digest]:
@@ -105,25 +116,39 @@ def live_bundles(connection: Connection[Any], environment: str) -> tuple[Applied
 
 
 def replace_live_bundles(
-    connection: Connection[Any], environment: str, bundles: Iterable[AppliedBundle]
+    connection: Connection[Any],
+    environment: str,
+    bundles: Iterable[AppliedBundle],
+    *,
+    before: Iterable[AppliedBundle] = (),
 ) -> None:
-    """Make `bundles` the ones that are applied now, all of them."""
-    facts = [
-        {
+    """Make `bundles` the ones that are applied now, instead of those that were `before`."""
+    old, new = set(before), set(bundles)
+    places = {(live.bundle, live.version) for live in new}
+    gone = [live for live in old if (live.bundle, live.version) not in places]
+    if gone:
+        facts = {
             "environment": environment,
-            "bundle": live.bundle,
-            "version": live.version,
-            "payload_sha256": live.payload_sha256,
-            "files_root": live.files_root,
-            "files_tree": live.files_tree,
-            "effective_from": live.window.start,
-            "effective_to": live.window.end,
-            "policy_digest": live.policy_digest,
+            "bundles": [live.bundle for live in gone],
+            "versions": [live.version for live in gone],
         }
-        for live in bundles
-    ]
-    run(connection, QUERIES["clear_live_bundles"], {"environment": environment})
-    run_many(connection, QUERIES["insert_live_bundle"], facts)
+        run(connection, QUERIES["drop_live_bundles"], facts)
+    for live in sorted(new - old, key=lambda live: (live.bundle, live.version)):
+        run(connection, QUERIES["put_live_bundle"], _live_row(environment, live))
+
+
+def _live_row(environment: str, live: AppliedBundle) -> dict[str, Any]:
+    return {
+        "environment": environment,
+        "bundle": live.bundle,
+        "version": live.version,
+        "payload_sha256": live.payload_sha256,
+        "files_root": live.files_root,
+        "files_tree": live.files_tree,
+        "effective_from": live.window.start,
+        "effective_to": live.window.end,
+        "policy_digest": live.policy_digest,
+    }
 
 
 def append_revision(connection: Connection[Any], revision: AppliedRevision) -> None:
@@ -178,8 +203,7 @@ def advance(
     """Move the accepted commit on although production stays as it is; return the new state."""
     seen = max(now, applied.max_time_seen)
     moved = replace(applied, commit=commit, root_version=root_version, max_time_seen=seen)
-    compare_and_set(connection, lease, expected=applied, new=moved)
-    return moved
+    return compare_and_set(connection, lease, expected=applied, new=moved)
 
 
 def _row(applied: Applied) -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""What one process remembers from pass to pass, so that a pass asks only for what moved.
+
+Nothing here is believed longer than it is true: what was read counts for one state of production,
+roots count for the bytes they were made from, and hashes for the tree whose files were read.
+"""
+
+from typing import Any
+
+from controller.adapters.postgres import Connection
+from controller.stores.control import known
+from controller.stores.control.known import Known
+from controller.stores.control.memory import DatabaseMemory
+from controller.stores.control.model import Applied
+from controller.trust import root
+from controller.trust.root import Pin, TrustedRoot
+
+_CHAINS_MAX = 8
+
+
+class Recall:
+    """The memory of one controller over one connection."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+        self._before: Applied | None = None
+        self._known: Known | None = None
+        self._roots: dict[tuple[bytes, ...], TrustedRoot] = {}
+        self.hashed = DatabaseMemory(connection)
+
+    def known(self, environment: str, before: Applied | None) -> Known:
+        """Return what was accepted up to one state of production."""
+        if self._known is None or before is None or before != self._before:
+            self.learn(before, known.read(self._connection, environment))
+        assert self._known is not None
+        return self._known
+
+    def learn(self, applied: Applied | None, accepted: Known) -> None:
+        """Take note of what is accepted now that production is at `applied`."""
+        self._before, self._known = applied, accepted
+
+    def root(self, pin: Pin, envelopes: tuple[bytes, ...]) -> TrustedRoot:
+        """Return the root at the end of a chain of roots we hold; no date is judged here."""
+        chain = (pin.sha256.encode(), pin.envelope, *envelopes)
+        if chain not in self._roots:
+            pinned = root.pin(pin.envelope, pin.sha256)
+            if len(self._roots) >= _CHAINS_MAX:
+                self._roots.clear()
+            self._roots[chain] = root.follow(pinned, envelopes)
+        return self._roots[chain]
