@@ -43,21 +43,28 @@ def trailers(record: AuditRecord) -> tuple[tuple[str, str], ...]:
     )
 
 
-def message(record: AuditRecord) -> bytes:
-    """Return the commit message: subject, record, trailers."""
+def message(record: AuditRecord, data: bytes | None = None) -> bytes:
+    """Return the commit message: subject, record, trailers; `data` are the record's bytes."""
     subject = _SUBJECTS[record.kind].format(environment=record.environment, serial=record.serial)
     lines = "\n".join(f"{name}: {value}" for name, value in trailers(record))
-    return b"%s\n\n%s\n\n%s\n" % (subject.encode(), record.to_bytes(), lines.encode())
+    return b"%s\n\n%s\n\n%s\n" % (
+        subject.encode(),
+        data or record.to_bytes(),
+        lines.encode(),
+    )
 
 
-def content(record: AuditRecord, parent: Oid | None) -> bytes:
-    """Return the commit object's bytes without a signature: what is signed."""
+def content(record: AuditRecord, parent: Oid | None, data: bytes | None = None) -> bytes:
+    """Return the commit object's bytes without a signature: what is signed.
+
+    `data` are the record's bytes, where they are at hand.
+    """
     who = identity(record.controller, record.applied_at)
     header = [f"tree {EMPTY_TREE.hex()}"]
     if parent is not None:
         header.append(f"parent {parent.hex()}")
     header += [f"author {who}", f"committer {who}"]
-    return "\n".join(header).encode() + b"\n\n" + message(record)
+    return "\n".join(header).encode() + b"\n\n" + message(record, data)
 
 
 def record_in(commit_message: bytes) -> bytes:

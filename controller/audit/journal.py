@@ -68,12 +68,13 @@ def append(
     record = make(last)
     if (record.controller, record.seq, record.prev) != (controller, last.seq + 1, last.sha256):
         raise ValueError("the record does not continue the link it was given")
+    data = record.to_bytes()
     facts = {
         "controller": controller,
         "seq": record.seq,
         "prev_sha256": record.prev,
-        "sha256": record.sha256,
-        "record": record.to_bytes().decode(),
+        "sha256": sha256(data),
+        "record": data.decode(),
     }
     run(connection, QUERIES["append_record"], facts)
     outbox.enqueue_record(
@@ -136,6 +137,12 @@ def verify_chain(
 
 def follow(controller: str, last: Link, found: JournalRow) -> Link:
     """Return the link that a row makes after `last`, or say what is wrong with the row."""
+    read(controller, last, found)
+    return Link(found.seq, found.sha256)
+
+
+def read(controller: str, last: Link, found: JournalRow) -> AuditRecord:
+    """Return the record of the row after `last`, or say what is wrong with the row."""
     if found.seq != last.seq + 1:
         raise JournalBroken(controller, seq=last.seq + 1, reason="the record is missing")
     try:
@@ -150,4 +157,4 @@ def follow(controller: str, last: Link, found: JournalRow) -> Link:
         raise JournalBroken(
             controller, seq=found.seq, reason="it does not name the digest of the record before"
         )
-    return Link(found.seq, found.sha256)
+    return record

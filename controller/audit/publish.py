@@ -5,20 +5,21 @@ crash after any effect (the object is written, the branch has moved, the row is 
 by the next call, and never repeated.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from controller.adapters.postgres import Connection, transaction
 from controller.audit import journal
 from controller.audit.commit import content, record_in, reference
-from controller.audit.journal import QUERIES, JournalBroken, Link
+from controller.audit.journal import QUERIES, JournalBroken, JournalRow, Link
 from controller.audit.record import GENESIS, AuditRecord, MalformedRecord
 from controller.kernel.canonical import sha256
 from controller.kernel.errors import Corrupt
 from controller.kernel.objects import Oid
 from controller.stores.control import outbox
-from controller.stores.control.model import OutboxKind, OutboxRow
-from controller.stores.control.statements import one
+from controller.stores.control.model import OutboxKind
+from controller.stores.control.statements import every, run
 from controller.trust.commit import MalformedCommit, parse_commit
 from controller.trust.sign import Signer, sign_commit
 
@@ -71,62 +72,76 @@ def publish(
     *,
     limit: int = BATCH_MAX,
 ) -> Published:
-    """Publish up to `limit` owed records, each in a transaction of its own.
+    """Publish up to `limit` owed records, and mark them in one transaction.
 
     Raises `AuditForked` when the branch is not the journal's, and `Unavailable` when somebody
     moved it meanwhile. The caller is not inside a transaction.
     """
-    commits: list[Oid] = []
-    for _ in range(limit):
-        with transaction(connection):
-            row = owed(connection, controller)
-            if row is None:
-                break
-            commits += settle(connection, repository, signer, row)
     with transaction(connection):
-        waiting = outbox.queued(connection, OutboxKind.AUDIT_COMMIT, controller=controller)
-    return Published(tuple(commits), waiting)
-
-
-def owed(connection: Connection[Any], controller: str) -> OutboxRow | None:
-    """Lock the oldest record that waits for its commit."""
-    found = one(connection, QUERIES["lock_owed"], {"controller": controller})
-    return None if found is None else OutboxRow(**found)
-
-
-def settle(
-    connection: Connection[Any], repository: Branches, signer: Signer, row: OutboxRow
-) -> list[Oid]:
-    """Make sure that the branch holds the row's record, then mark the row; return new commits."""
-    assert row.controller is not None, "an audit commit is about a journal record"
-    assert row.journal_seq is not None, "an audit commit is about a journal record"
-    commits = _bring_up_to(connection, repository, signer, row.controller, row.journal_seq)
-    outbox.finish(connection, row)
-    return commits
+        owed = every(connection, QUERIES["lock_owed"], {"controller": controller, "limit": limit})
+        if not owed:
+            return Published((), 0)
+        ids = [row.pop("id") for row in owed]
+        rows = [JournalRow(**row) for row in owed]
+        commits = _bring_up_to(connection, repository, signer, controller, rows)
+        # A mark that is lost with the server is made again: what the branch holds says so.
+        run(connection, QUERIES["mark_lightly"], {})
+        outbox.finish(connection, ids)
+        waiting = len(owed) == limit and outbox.queued(
+            connection, OutboxKind.AUDIT_COMMIT, controller=controller
+        )
+    return Published(tuple(commits), int(waiting))
 
 
 def _bring_up_to(
-    connection: Connection[Any], repository: Branches, signer: Signer, controller: str, seq: int
+    connection: Connection[Any],
+    repository: Branches,
+    signer: Signer,
+    controller: str,
+    rows: list[JournalRow],
 ) -> list[Oid]:
+    """Make sure that the branch holds the records of `rows`, in order; return new commits."""
     tip = repository.target(reference(controller))
-    last = Link(0, GENESIS) if tip is None else _link_at(connection, repository, controller, tip)
+    last = Link(0, GENESIS)
+    if tip is not None:
+        last = _link_at(connection, repository, controller, tip, rows[0])
     commits: list[Oid] = []
-    # Usually one round. More when the branch was restored from an older copy: what it lost is
-    # written again, byte for byte.
-    for number in range(last.seq + 1, seq + 1):
-        found = journal.row(connection, controller, number)
-        if found is None:
-            raise JournalBroken(controller, seq=number, reason="the record is missing")
-        last = journal.follow(controller, last, found)
-        tip = _write(repository, signer, AuditRecord.parse(found.data), tip)
+    for row in _after(connection, controller, last, rows):
+        record = journal.read(controller, last, row)
+        tip = _write(repository, signer, record, row.data, tip)
+        last = Link(row.seq, row.sha256)
         commits.append(tip)
     return commits
 
 
-def _link_at(connection: Connection[Any], repository: Branches, controller: str, tip: Oid) -> Link:
+def _after(
+    connection: Connection[Any], controller: str, last: Link, rows: list[JournalRow]
+) -> Iterator[JournalRow]:
+    """Yield the journal's rows behind `last` up to the last of `rows`.
+
+    Usually that is `rows`. More when the branch was restored from an older copy: what it lost is
+    written again, byte for byte.
+    """
+    at_hand = {row.seq: row for row in rows}
+    for seq in range(last.seq + 1, rows[-1].seq + 1):
+        row = at_hand.get(seq) or journal.row(connection, controller, seq)
+        if row is None:
+            raise JournalBroken(controller, seq=seq, reason="the record is missing")
+        yield row
+
+
+def _link_at(
+    connection: Connection[Any],
+    repository: Branches,
+    controller: str,
+    tip: Oid,
+    next_row: JournalRow,
+) -> Link:
     """Return the link that the branch ends with; it must be one of the journal's."""
     try:
         data = record_in(parse_commit(repository.raw_commit(tip)).message)
+        if sha256(data) == next_row.prev_sha256:
+            return Link(next_row.seq - 1, next_row.prev_sha256)
         record = AuditRecord.parse(data)
     except (MalformedCommit, MalformedRecord) as error:
         raise AuditForked(controller, tip=tip, reason=str(error)) from error
@@ -140,10 +155,12 @@ def _link_at(connection: Connection[Any], repository: Branches, controller: str,
     return Link(record.seq, sha256(data))
 
 
-def _write(repository: Branches, signer: Signer, record: AuditRecord, parent: Oid | None) -> Oid:
+def _write(
+    repository: Branches, signer: Signer, record: AuditRecord, data: bytes, parent: Oid | None
+) -> Oid:
     if parent is None:
         repository.empty_tree()
-    unsigned = content(record, parent)
+    unsigned = content(record, parent, data)
     commit = repository.write_commit(unsigned, sign_commit(unsigned, signer))
     repository.move(reference(record.controller), parent, commit)
     return commit

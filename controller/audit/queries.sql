@@ -34,12 +34,18 @@ SELECT min(entry.seq) AS seq FROM controller.journal AS entry
                       AND (owed.controller, owed.journal_seq) = (entry.controller, entry.seq));
 
 -- name: lock_owed
-SELECT id, kind, controller, journal_seq, payload, due_at, attempts, last_error
-  FROM controller.outbox
- WHERE kind = 'audit_commit' AND controller = %(controller)s AND state = 'queued'
- ORDER BY journal_seq
- LIMIT 1
-   FOR UPDATE;
+-- The oldest records that wait for their commits.
+SELECT owed.id, entry.seq, entry.prev_sha256, entry.sha256, entry.record
+  FROM controller.outbox AS owed
+  JOIN controller.journal AS entry ON (entry.controller, entry.seq)
+                                    = (owed.controller, owed.journal_seq)
+ WHERE owed.kind = 'audit_commit' AND owed.controller = %(controller)s AND owed.state = 'queued'
+ ORDER BY owed.journal_seq
+ LIMIT %(limit)s
+   FOR UPDATE OF owed;
+
+-- name: mark_lightly
+SET LOCAL synchronous_commit = off;
 
 -- name: controllers
 SELECT DISTINCT controller FROM controller.journal ORDER BY controller;

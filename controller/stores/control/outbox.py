@@ -1,5 +1,6 @@
 """Effects a revision owes the world: written in its transaction, done after it, never lost."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,9 +35,9 @@ def claim(
     return tuple(OutboxRow(**row) for row in every(connection, QUERIES["claim_outbox"], facts))
 
 
-def finish(connection: Connection[Any], row: OutboxRow) -> None:
-    """Say that the effect has happened; a row is finished once."""
-    run(connection, QUERIES["finish_outbox"], {"id": row.id})
+def finish(connection: Connection[Any], rows: Sequence[int]) -> None:
+    """Say that the effects of some rows, by id, have happened; each is finished once."""
+    run(connection, QUERIES["finish_outbox"], {"ids": list(rows)})
 
 
 def postpone(connection: Connection[Any], row: OutboxRow, *, error: str, due_at: datetime) -> None:

@@ -157,7 +157,7 @@ SELECT id, kind, controller, journal_seq, payload, due_at, attempts, last_error
 
 -- name: finish_outbox
 UPDATE controller.outbox SET state = 'done', attempts = attempts + 1, last_error = ''
- WHERE id = %(id)s;
+ WHERE id = ANY(%(ids)s::bigint[]);
 
 -- name: postpone_outbox
 UPDATE controller.outbox

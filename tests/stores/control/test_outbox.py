@@ -29,7 +29,7 @@ def test_an_effect_that_is_done_is_owed_no_more(database: Connection[Any]) -> No
     outbox.enqueue(database, "manifest", {}, NOON)
     (row,) = outbox.claim(database, "manifest", now=NOON, limit=1)
 
-    outbox.finish(database, row)
+    outbox.finish(database, [row.id])
 
     assert outbox.queued(database, "manifest") == 0
     with pytest.raises(IllegalMove):
