@@ -8,6 +8,8 @@ them is applied. So a controller that slept finds its way without skipping a ser
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TypeAlias
 
 from controller.adapters.git import GitRepository
 from controller.artifacts import layout, release, rollback, walk
@@ -16,17 +18,19 @@ from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.instants import format_instant
 from controller.kernel.objects import History, Oid
-from controller.reconcile import signed
+from controller.reconcile import resets, signed
+from controller.reconcile.resets import Brought
 from controller.reconcile.roots import roots_after
 from controller.source import history as facts
 from controller.trust import history, root
 from controller.trust.core import ThresholdNotMet
 from controller.trust.envelope import merge
-from controller.trust.history import Accepted, Candidate, Judgement
+from controller.trust.history import Accepted, Candidate, Judgement, ReleaseId
 from controller.trust.rollback import RollbackAuthority, by_commit, by_statement
 from controller.trust.root import NoRole, Root, TrustedRoot
 from controller.trust.verify import Verified
 
+_Link: TypeAlias = tuple[Oid, Digest, ReleaseStatement]
 _BESIDE = ("acks", "rollback.dsse.json")
 
 
@@ -149,17 +153,19 @@ def succession(
     )
     environment = offered.statement.environment
     trusted = offered.root.root
-    reset = trusted.reset.get(environment)
-    based = (reset.serial, reset.sha256) if reset is not None else None
-    between = _between(repository, accepted, offered)
+    reset = resets.brought(repository, offered.tree, trusted, environment)
+    if reset is not None and reset.release == accepted.rebased:
+        reset = None  # It is obeyed once.
+    between = _between(repository, accepted, offered, reset)
     known = accepted
     for commit, digest, statement in between:
-        known = history.advance(known, candidate(commit, digest, statement), reset=based)
+        after = reset.at(repository, commit) if reset is not None else None
+        known = history.advance(known, candidate(commit, digest, statement), reset=after)
     judgement = history.judge(
         known,
         _offered(repository, accepted, offered, baseline, now, spent),
         floor=trusted.serial_floor(environment),
-        reset=based,
+        reset=_reset(repository, offered, reset),
         max_age=_max_age(trusted, environment),
         now=now,
     )
@@ -168,19 +174,52 @@ def succession(
     return Succession(offered, judgement, seen)
 
 
+def _reset(
+    repository: GitRepository, offered: SignedRelease, reset: Brought | None
+) -> ReleaseId | None:
+    """Return the reset that the offered release may be after: it stood there when that came."""
+    if reset is None:
+        return None
+    path = layout.release_path(offered.statement.environment)
+    changes = facts.path_changes(repository, path, None, offered.commit)
+    return reset.at(repository, changes[-1].commit) if changes else None
+
+
 def _between(
-    repository: GitRepository, accepted: Accepted, offered: SignedRelease
-) -> list[tuple[Oid, Digest, ReleaseStatement]]:
+    repository: GitRepository, accepted: Accepted, offered: SignedRelease, reset: Brought | None
+) -> list[_Link]:
     """Return the releases between the newest known one and the offered, oldest first.
 
     Each is named by its successor's digest, so its bytes are believed without keys; where the
-    history does not hold one, the chain stays open and the judgement says so.
+    history does not hold one, the chain stays open and the judgement says so. Where serials started
+    again while this controller slept, it is the chain from there, if it came after the reset.
     """
-    wanted = offered.statement.previous
     high = accepted.serial_high
-    found: list[tuple[Oid, Digest, ReleaseStatement]] = []
+    if high is None:
+        return []
+    if reset is not None:
+        again = _back(repository, offered, reset.release[0], known=accepted.seen)
+        oldest = again[0][2].previous if again else None
+        follows = oldest is not None and (oldest.serial, oldest.sha256) == reset.release
+        if follows and reset.at(repository, again[0][0]) is not None:
+            return again
+    return _back(repository, offered, high)
+
+
+def _back(
+    repository: GitRepository,
+    offered: SignedRelease,
+    serial: int,
+    *,
+    known: Mapping[int, Digest] = MappingProxyType({}),
+) -> list[_Link]:
+    """Return the releases before the offered one, down to a serial or to one that is known."""
+    wanted = offered.statement.previous
+    found: list[_Link] = []
     earlier = _earlier(repository, offered)
-    while wanted is not None and high is not None and wanted.serial > high:
+    while wanted is not None and wanted.serial > serial:
+        if known.get(wanted.serial) == wanted.sha256:
+            break
         match = next(((c, p) for c, digest, p in earlier if digest == wanted.sha256), None)
         if match is None:
             break

@@ -230,7 +230,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """The release comes next. `rebased` says that serials start again from it, by a reset."""
+    """The release comes next. `rebased` is the last reset that serials started again from."""
 
     serial_current: int
     serial_high: int
@@ -322,7 +322,7 @@ def judge(
         return _judge_rollback(accepted, candidate, floor=floor, max_age=max_age, now=now)
     _check_next(accepted, candidate)
     _check_usable(candidate, floor, now)
-    return Forward(candidate.serial, candidate.serial)
+    return Forward(candidate.serial, candidate.serial, rebased=accepted.rebased)
 
 
 def advance(
@@ -353,11 +353,16 @@ def advance(
 
 
 def _obeys(candidate: Candidate, accepted: Accepted, reset: ReleaseId | None) -> bool:
-    """Whether the candidate is, or directly follows, a reset that was not obeyed yet."""
+    """Whether the candidate is, or directly follows, a reset that was not obeyed yet.
+
+    A release that is known already followed it before, and the one in force changes nothing.
+    """
     if reset is None or accepted.rebased == reset or accepted.serial_high is None:
         return False
+    if candidate.id == reset:
+        return candidate.id != _known(accepted, accepted.serial_current)
     follows = candidate.serial == reset[0] + 1 and candidate.previous == reset
-    return candidate.id == reset or follows
+    return follows and candidate.id != _known(accepted, candidate.serial)
 
 
 def _check_equivocation(accepted: Accepted, candidate: Candidate) -> None:

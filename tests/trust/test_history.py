@@ -262,7 +262,7 @@ def test_a_reset_may_be_followed_at_once() -> None:
 def test_what_came_before_a_reset_counts_no_more() -> None:
     known = replace(far_ahead(), serial_current=43, serial_high=43, rebased=named(43))
 
-    assert ask(known, candidate(44), reset=named(43)) == Forward(44, 44)
+    assert ask(known, candidate(44), reset=named(43)) == Forward(44, 44, rebased=named(43))
 
 
 def test_a_reset_is_obeyed_once() -> None:
@@ -271,6 +271,12 @@ def test_a_reset_is_obeyed_once() -> None:
     assert (later.serial_high, later.rebased) == (44, named(43))
     with pytest.raises(RollbackRefused):
         ask(later, candidate(43), reset=named(43))
+
+
+def test_a_reset_that_was_obeyed_on_the_way_is_known_as_obeyed() -> None:
+    between = advance(far_ahead(), candidate(44), reset=named(43))
+
+    assert ask(between, candidate(45), reset=named(43)) == Forward(45, 45, rebased=named(43))
 
 
 def test_a_reset_below_the_floor_is_refused() -> None:
