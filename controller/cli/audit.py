@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from controller.cli.audit_compare import compare
 from controller.cli.options import ConfigOption, OutputOption, TimeoutOption, deadline
 from controller.cli.output import Output, emit, emit_json, emit_table, say
 from controller.cli.status import instant
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Prove or read the signed trail of what was applied.",
 )
+app.command(epilog="Example: countersign audit compare countersign-b --clone /srv/b/shop")(compare)
 
 
 class NoAuditKey(Refused):

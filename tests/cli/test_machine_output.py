@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from controller.authoring.starting import CONTROLLER
 from controller.cli.main import app
 from tests.support.commands import Desk, Said, run
 from tests.support.house import ROOT
@@ -168,6 +169,7 @@ SCENES: dict[str, Callable[[Scene], list[Said]]] = {
     "audit verify": lambda scene: scene.asked("audit", "verify"),
     "audit checkpoint": lambda scene: scene.asked("audit", "checkpoint"),
     "audit show": lambda scene: scene.asked("audit", "show"),
+    "audit compare": lambda scene: scene.asked("audit", "compare", CONTROLLER),
 }
 
 
