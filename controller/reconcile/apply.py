@@ -76,16 +76,11 @@ def _apply(
     connection, before = world.connection, decision.before
     number = before.revision + 1 if before is not None else 1
     new = _applied(world, decision, number)
-    applied = control.compare_and_set(connection, lease, expected=before, new=new)
-    _remember(world, decision)
+    with connection.pipeline():
+        _remember(world, decision)
+        applied = control.compare_and_set(connection, lease, expected=before, new=new)
     shards = decision.plan.shards if decision.plan.shards is not None else decision.changes
     directory.apply(connection, shards, revision=number, changed=decision.plan.changed_rows)
-    control.replace_live_bundles(
-        connection,
-        world.environment,
-        decision.admitted.applied_bundles,
-        before=decision.known.live,
-    )
     revision = AppliedRevision(
         environment=world.environment,
         revision=number,
@@ -98,13 +93,20 @@ def _apply(
         counts=_counts(decision),
         plan_digest=decision.plan.digest,
     )
-    control.append_revision(connection, revision)
-    tables = digest_texts(directory.kept(connection))
-    journal.append(
-        connection,
-        world.controller,
-        lambda link: _record(world, decision, revision, link, tables),
-    )
+    with connection.pipeline():
+        control.replace_live_bundles(
+            connection,
+            world.environment,
+            decision.admitted.applied_bundles,
+            before=decision.known.live,
+        )
+        control.append_revision(connection, revision)
+        tables = digest_texts(directory.kept(connection))
+        journal.append(
+            connection,
+            world.controller,
+            lambda link: _record(world, decision, revision, link, tables),
+        )
     return applied, revision
 
 
