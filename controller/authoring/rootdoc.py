@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused
 from controller.kernel.instants import format_instant
 from controller.trust.keys import KeyId, Kind, PublicLine, Scheme
@@ -111,6 +112,10 @@ class Changes:
     thresholds: Mapping[str, int] = field(default_factory=dict)
     floors: Mapping[str, int] = field(default_factory=dict)
     """By environment (the lowest serial) or bundle (the lowest version)."""
+    reset: Mapping[str, tuple[int, Digest]] = field(default_factory=dict)
+    """By environment: the release from which serials start again, and its payload's SHA-256."""
+    grandfather: Sequence[Digest] = ()
+    """Payloads whose signatures count whatever became of their keys."""
 
 
 def next_payload(
@@ -133,6 +138,11 @@ def next_payload(
             role["threshold"] = threshold
     for name, lowest in changes.floors.items():
         _raise_floor(document, name, lowest)
+    for environment, (serial, sha256) in changes.reset.items():
+        document.setdefault("reset", {})[environment] = {"serial": serial, "sha256": sha256}
+    if changes.grandfather:
+        before = document.get("grandfathered", [])
+        document["grandfathered"] = sorted({*before, *changes.grandfather})
     for key_id, reason in changes.revoke.items():
         _revoke(document, key_id, reason, created)
     return render_root(document)

@@ -17,7 +17,7 @@ from controller.trust.core import tally
 from controller.trust.envelope import ROOT, Envelope, merge
 from controller.trust.envelope import parse as parse_envelope
 from controller.trust.keys import PublicKey
-from controller.trust.root import Root, parse_root
+from controller.trust.root import Root, TrustedRoot, parse_root
 from controller.trust.sign import Signer, sign_envelope
 from controller.trust.verify import accepted
 
@@ -26,6 +26,12 @@ class UnreadableRoot(Refused):
     """A root's file cannot be read."""
 
     code = "authoring.unreadable_root"
+
+
+class NotSignedYet(Refused):
+    """There is no signature to gather."""
+
+    code = "authoring.not_signed_yet"
 
 
 class OtherProposal(Refused):
@@ -133,18 +139,60 @@ def sign_root(path: Path, signer: Signer) -> SignedRoot:
     return SignedRoot(RootFile(read.payload, whole), target, key.owner, was_signed_before=False)
 
 
+def gather(paths: Sequence[Path], target: Path) -> RootFile:
+    """Write one envelope with the signatures of several; all of them are of one root."""
+    files = [read_root(path) for path in paths]
+    for path, file in zip(paths, files, strict=True):
+        if file.payload != files[0].payload:
+            raise OtherProposal(
+                f"{path} holds another root ({file.digest[:12]}…) than {paths[0]}",
+                hint="compare both with `root show`; owners sign one proposal",
+            )
+    envelopes = [file.envelope for file in files if file.envelope is not None]
+    if not envelopes:
+        raise NotSignedYet(
+            "nobody has signed any of these", hint="each owner: countersign root sign FILE"
+        )
+    whole = merge(envelopes)
+    if target not in paths:
+        write_new(target, whole.to_bytes(), mode=0o644)
+    else:
+        target.write_bytes(whole.to_bytes())
+    return RootFile(whole.payload, whole)
+
+
+def newest(envelopes: Sequence[bytes], pin: Digest | None) -> RootFile:
+    """Return the last root of a chain whose links hold; that it has expired is no hindrance.
+
+    Good for proposing what follows it.
+    """
+    ordered = _from_pin(envelopes, pin)
+    roots.follow(_start(ordered, pin), ordered[1:])
+    return root_file(ordered[-1])
+
+
 def prove_chain(envelopes: Sequence[bytes], pin: Digest | None, now: datetime) -> list[Root]:
     """Return the roots of a chain when each follows from the one before; raise where it breaks.
 
-    `pin` is the first one's SHA-256; without it the first root vouches for itself.
+    `pin` is the SHA-256 of the one to start from, what comes before it proves nothing and is left
+    out; without it the first root vouches for itself.
     """
+    ordered = _from_pin(envelopes, pin)
+    # Links first, and then the dates, which are judged on the last root only.
+    roots.extend(_start(ordered, pin), ordered[1:], now)
+    return [root_file(data).root for data in ordered]
+
+
+def _from_pin(envelopes: Sequence[bytes], pin: Digest | None) -> list[bytes]:
     if not envelopes:
         raise NoRoot
     ordered = sorted(envelopes, key=lambda data: root_file(data).root.version)
-    trusted = roots.pin(ordered[0], pin or parse_envelope(ordered[0]).digest)
-    # Links first, and then the dates, which are judged on the last root only.
-    roots.extend(trusted, ordered[1:], now)
-    return [root_file(data).root for data in ordered]
+    digests = [root_file(data).digest for data in ordered]
+    return ordered[digests.index(pin) :] if pin in digests else ordered
+
+
+def _start(ordered: Sequence[bytes], pin: Digest | None) -> TrustedRoot:
+    return roots.pin(ordered[0], pin or parse_envelope(ordered[0]).digest)
 
 
 def _listed(root: Root, signer: Signer) -> PublicKey:

@@ -1,5 +1,6 @@
 """`countersign root`: who may sign what, from the first root to its rotation."""
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ from controller.cli.output import Output, emit, emit_json, emit_table, say
 if TYPE_CHECKING:
     from controller.authoring.rootdoc import Changes, KeyOf
     from controller.authoring.rootfiles import RootFile
+    from controller.kernel.canonical import Digest
     from controller.trust.core import Role
     from controller.trust.keys import PublicKey
     from controller.trust.root import Root
@@ -34,6 +36,10 @@ app = typer.Typer(
 
 ExpiresOption = Annotated[
     str | None, typer.Option("--expires", metavar="WHEN", help="By default in a year.")
+]
+PinOption = Annotated[
+    str | None,
+    typer.Option("--pin", metavar="SHA256", help="To start from; by default this host's."),
 ]
 
 
@@ -107,6 +113,10 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
     "--revoke SHA256:…=lost",
 )
 def propose(  # noqa: PLR0913, PLR0917  one parameter per option
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE…", help="The roots so far; by default the repository's."),
+    ] = None,
     add_key: Annotated[
         list[str] | None,
         typer.Option("--add-key", metavar="ROLE=NAME:FILE.pub", help="Let a key sign for a role."),
@@ -127,30 +137,56 @@ def propose(  # noqa: PLR0913, PLR0917  one parameter per option
             help="The lowest serial or version that may be live from now on.",
         ),
     ] = None,
+    reset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reset",
+            metavar="ENVIRONMENT=SERIAL:SHA256",
+            help="The last good release: serials start again from it.",
+        ),
+    ] = None,
+    grandfather: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grandfather",
+            metavar="SHA256",
+            help="A payload whose signatures count whatever became of their keys.",
+        ),
+    ] = None,
     from_file: Annotated[
         Path | None,
         typer.Option("--from-file", metavar="FILE", help="A document that you edited yourself."),
     ] = None,
     expires: ExpiresOption = None,
+    pin: PinOption = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE")] = None,
     repository: RepositoryOption = Path(),
     config: ConfigOption = None,
 ) -> None:
-    """Propose the next root: the present one with changes. Both roots' owners sign it."""
+    """Propose the next root: the present one with changes. Both roots' owners sign it.
+
+    The present root is the newest in the repository, or of the files that are named: carried to a
+    machine without a network, they are all it takes. That it has expired is no hindrance.
+    """
     from controller.authoring import rootdoc, rootfiles
 
-    author = workspace.author(repository, config, committed=False)
-    present = rootfiles.last_root(author.workspace.edited())
-    version = author.root.version + 1
+    present = rootfiles.newest(_chain(files, repository), _pinned(config, pin))
+    version = present.root.version + 1
+    now = workspace.now()
     if from_file is not None:
         payload = rootdoc.numbered(rootfiles.read_bytes(from_file), version)
     else:
-        changes = _changes(add_key or [], revoke or [], set_threshold or [], floor or [])
+        changes = _changes(
+            add_key or [],
+            revoke or [],
+            set_threshold or [],
+            floor or [],
+            reset or [],
+            grandfather or [],
+            renewed=expires is not None,
+        )
         payload = rootdoc.next_payload(
-            present.payload,
-            changes,
-            created=author.now,
-            expires=_expires(expires, author.now),
+            present.payload, changes, created=now, expires=_expires(expires, now)
         )
     _write(out or Path(f"root-{version}.json"), payload)
 
@@ -169,25 +205,29 @@ def sign(
     done = [
         sign_root(file, one) for one in workspace.signers(key, agent=agent, ssh_keygen=ssh_keygen)
     ]
-    last = done[-1]
-    owners = last.file.signers(workspace.now())
-    threshold = last.file.root.root.threshold
-    if output is Output.JSON:
-        emit_json(
-            {
-                "file": str(last.path),
-                "sha256": last.file.digest,
-                "owners": sorted(owners),
-                "threshold": threshold,
-            }
-        )
-        return
-    for one in done:
-        emit(f"{one.owner} signed {'before' if one.was_signed_before else str(one.path)}")
-    emit(f"{last.file.digest}")
-    say(f"{len(owners)} of {threshold} of its own owners signed.")
-    if len(owners) >= threshold:
-        say(f"Next: copy {last.path.name} to trust/root/ of the repository and commit it.")
+    if output is Output.TEXT:
+        for one in done:
+            emit(f"{one.owner} signed {'before' if one.was_signed_before else str(one.path)}")
+    _tell_signed(done[-1].file, done[-1].path, output)
+
+
+@app.command("gather", epilog="Example: countersign root gather alice/2.root.json bob/2.root.json")
+def gather(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Envelopes of one root, signed apart."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="By default <version>.root.json here."),
+    ] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Put the signatures that owners made on machines of their own into one envelope."""
+    from controller.authoring import rootfiles
+
+    target = out or Path(f"{rootfiles.read_root(files[0]).root.version}.root.json")
+    _tell_signed(rootfiles.gather(files, target), target, output)
 
 
 @app.command("show", epilog="Example: countersign root show -o json")
@@ -220,28 +260,16 @@ def verify(
         list[Path] | None,
         typer.Argument(metavar="FILE…", help="By default the chain in the repository."),
     ] = None,
-    pin: Annotated[
-        str | None,
-        typer.Option("--pin", metavar="SHA256", help="Of the first; by default this host's."),
-    ] = None,
+    pin: PinOption = None,
     repository: RepositoryOption = Path(),
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Prove a chain of roots, from files alone. Exit 3 where it breaks."""
     from controller.authoring import rootfiles
-    from controller.authoring.view import Workspace
-    from controller.kernel.canonical import Digest
 
-    chain = (
-        [rootfiles.read_bytes(file) for file in files]
-        if files
-        else rootfiles.chain_in(Workspace.open(repository).edited())
-    )
-    pinned = pin or workspace.pinned_sha256(config)
-    if pinned is None:
-        say("note: no --pin and no settings, so the first root vouches for itself")
-    proved = rootfiles.prove_chain(chain, Digest(pinned) if pinned else None, workspace.now())
+    pinned = _pinned(config, pin)
+    proved = rootfiles.prove_chain(_chain(files, repository), pinned, workspace.now())
     if output is Output.JSON:
         emit_json(
             {
@@ -253,6 +281,46 @@ def verify(
     for one in proved:
         emit(f"root {one.version}: {one.digest}")
     say("The chain holds.")
+
+
+def _chain(files: list[Path] | None, repository: Path) -> list[bytes]:
+    """Return the envelopes of the files that are named, or else of the repository."""
+    from controller.authoring import rootfiles
+    from controller.authoring.view import Workspace
+
+    if files:
+        return [rootfiles.read_bytes(file) for file in files]
+    return rootfiles.chain_in(Workspace.open(repository).edited())
+
+
+def _pinned(config: Path | None, given: str | None = None) -> "Digest | None":
+    """Return what a chain is held against: what is given, or what this host pins."""
+    from controller.kernel.canonical import Digest
+
+    pinned = given or workspace.pinned_sha256(config)
+    if pinned is None:
+        say("note: no --pin and no settings, so the first root vouches for itself")
+    return Digest(pinned) if pinned is not None else None
+
+
+def _tell_signed(file: "RootFile", path: Path, output: Output) -> None:
+    """Say who has signed a root so far, and how many of its own owners have to."""
+    owners = file.signers(workspace.now())
+    threshold = file.root.root.threshold
+    if output is Output.JSON:
+        emit_json(
+            {
+                "file": str(path),
+                "sha256": file.digest,
+                "owners": sorted(owners),
+                "threshold": threshold,
+            }
+        )
+        return
+    emit(f"{file.digest}")
+    say(f"{len(owners)} of {threshold} of its own owners signed.")
+    if len(owners) >= threshold:
+        say(f"Next: copy {path.name} to trust/root/ of the repository and commit it.")
 
 
 def _tell(found: "RootFile") -> None:
@@ -320,7 +388,14 @@ def _owners(role: "Role[PublicKey]") -> str:
 
 
 def _changes(
-    added: list[str], revoked: list[str], thresholds: list[str], floors: list[str]
+    added: list[str],
+    revoked: list[str],
+    thresholds: list[str],
+    floors: list[str],
+    resets: list[str],
+    grandfathered: list[str],
+    *,
+    renewed: bool,
 ) -> "Changes":
     from controller.authoring.rootdoc import Changes
     from controller.trust.keys import KeyId
@@ -334,11 +409,36 @@ def _changes(
         # A fingerprint never holds "=": its base64 is not padded.
         key_id, _, reason = text.partition("=")
         reasons[KeyId(key_id)] = reason
-    if not (added or revoked or thresholds or floors):
+    changes = Changes(
+        keys,
+        reasons,
+        dict(map(_number_of, thresholds)),
+        dict(map(_number_of, floors)),
+        dict(map(_reset_of, resets)),
+        [_digest_of(text) for text in grandfathered],
+    )
+    if changes == Changes() and not renewed:
         raise typer.BadParameter(
-            "name a change: --add-key, --revoke, --set-threshold, --floor or --from-file"
+            "name a change: --add-key, --revoke, --set-threshold, --floor, --reset, "
+            "--grandfather, --expires or --from-file"
         )
-    return Changes(keys, reasons, dict(map(_number_of, thresholds)), dict(map(_number_of, floors)))
+    return changes
+
+
+def _reset_of(text: str) -> tuple[str, tuple[int, "Digest"]]:
+    name, _, release = text.partition("=")
+    serial, _, sha256 = release.partition(":")
+    if not (name and serial.isdecimal()):
+        raise typer.BadParameter(f"{text!r} is not ENVIRONMENT=SERIAL:SHA256")
+    return name, (int(serial), _digest_of(sha256))
+
+
+def _digest_of(text: str) -> "Digest":
+    from controller.kernel.canonical import Digest
+
+    if not re.fullmatch(r"[0-9a-f]{64}", text, re.ASCII):
+        raise typer.BadParameter(f"{text!r} is not a SHA-256 in hex")
+    return Digest(text)
 
 
 def _number_of(text: str) -> tuple[str, int]:

@@ -23,7 +23,17 @@ from controller.trust.verify import UnknownPayloadType, WrongPayloadType, accept
 ENVELOPE_MAX_BYTES = 512 * 1024
 STEPS_MAX = 1024
 
-__all__ = ["MalformedRoot", "Pin", "Reset", "Revocation", "Root", "TrustedRoot", "extend", "pin"]
+__all__ = [
+    "MalformedRoot",
+    "Pin",
+    "Reset",
+    "Revocation",
+    "Root",
+    "TrustedRoot",
+    "extend",
+    "follow",
+    "pin",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Root documents before they are signed: the first, and the next."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -12,8 +13,9 @@ from controller.authoring.rootdoc import (
     next_payload,
     numbered,
 )
+from controller.kernel.canonical import sha256
 from controller.trust.keys import KeyId
-from controller.trust.root import MalformedRoot, parse_root
+from controller.trust.root import MalformedRoot, Reset, parse_root
 from controller.trust.sign import SeedSigner
 from tests.support.authoring import NOW
 
@@ -89,6 +91,24 @@ def test_floors_rise_for_environments_and_bundles() -> None:
     root = parse_root(following(floors={"production": 30, "card-bin/binlist": 17}))
 
     assert (root.serial_floor("production"), root.bundle_floor("card-bin/binlist")) == (30, 17)
+
+
+def test_a_reset_names_the_release_that_serials_start_again_from() -> None:
+    good = sha256(b"good")
+    root = parse_root(following(reset={"production": (42, good)}))
+
+    assert root.reset == {"production": Reset(42, good)}
+    with pytest.raises(MalformedRoot):
+        following(reset={"production": (0, good)})
+
+
+def test_what_is_grandfathered_is_added_to_what_was() -> None:
+    one, two = sorted([sha256(b"one"), sha256(b"two")])
+    before = following(grandfather=[two])
+    after = next_payload(before, Changes(grandfather=[one, two]), created=NOW, expires=NOW + YEAR)
+
+    assert parse_root(before).grandfathered == {two}
+    assert json.loads(after)["grandfathered"] == [one, two]
 
 
 def test_an_unknown_key_cannot_be_revoked() -> None:

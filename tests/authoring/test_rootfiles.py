@@ -2,27 +2,48 @@
 
 from datetime import timedelta
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
-from controller.authoring.rootdoc import Changes, KeyOf, next_payload
+from controller.authoring.rootdoc import Changes, FirstRoot, KeyOf, next_payload
 from controller.authoring.rootfiles import (
+    NotSignedYet,
     OtherProposal,
     UnreadableRoot,
     chain_in,
+    gather,
     last_root,
+    newest,
     prove_chain,
     read_root,
+    root_file,
     sign_root,
 )
 from controller.authoring.trusted import KeyNotInRole
 from controller.kernel.canonical import Digest
 from controller.trust.core import Expired, ThresholdNotMet
+from controller.trust.envelope import ROOT
+from controller.trust.keys import Scheme
 from controller.trust.root import PinMismatch
-from controller.trust.sign import SeedSigner
+from controller.trust.sign import SeedSigner, sign_envelope
 from tests.support.authoring import NOW, Shop
 
 DORA = SeedSigner.of(b"d" * 32)
+DORA_ALONE = sign_envelope(
+    ROOT,
+    FirstRoot(
+        repository="0d6b6e2e-4f0a-4c1c-9b6e-6a6f0d0c7a11",
+        owners=(KeyOf.usual("dora", DORA.public),),
+        created=NOW,
+        expires=NOW + timedelta(days=1),
+        root_threshold=1,
+        bundle_threshold=1,
+        release_threshold=1,
+        rails=("card-bin",),
+    ).payload(),
+    [(DORA, Scheme.ED25519)],
+).to_bytes()
 
 
 @pytest.fixture
@@ -102,6 +123,52 @@ def test_another_pin_refuses_the_chain(shop: Shop) -> None:
 def test_an_expired_root_is_said_to_be(shop: Shop) -> None:
     with pytest.raises(Expired):
         prove_chain(chain_in(shop.workspace.edited()), None, NOW + timedelta(days=4000))
+
+
+def test_an_expired_chain_still_leads_to_the_root_that_another_follows(shop: Shop) -> None:
+    chain = chain_in(shop.workspace.edited())
+
+    assert newest(chain, root_file(chain[0]).digest).root.version == 1
+    with pytest.raises(PinMismatch):
+        newest(chain, Digest("0" * 64))
+
+
+def test_a_chain_is_proved_from_the_root_that_is_pinned(shop: Shop, proposal: Path) -> None:
+    """Whoever starts late pins a later root; what stands before it proves nothing."""
+    for name in ("alice", "bob"):
+        sign_root(proposal, shop.signer(name))
+    second = (shop.home / "2.root.json").read_bytes()
+    stranger = DORA_ALONE
+
+    proved = prove_chain([stranger, second], root_file(second).digest, NOW)
+
+    assert [root.version for root in proved] == [2]
+    with pytest.raises(ThresholdNotMet):
+        prove_chain([stranger, second], root_file(stranger).digest, NOW)
+
+
+def test_signatures_made_apart_are_gathered(shop: Shop, proposal: Path) -> None:
+    apart = []
+    for name in ("alice", "bob"):
+        desk = shop.home / f"desk of {name}"
+        desk.mkdir()
+        apart.append(sign_root(Path(copy(proposal, desk)), shop.signer(name)).path)
+
+    gathered = gather(apart, shop.home / "2.root.json")
+
+    assert gathered.signers(NOW) == {"alice", "bob"}
+    assert read_root(shop.home / "2.root.json").signers(NOW) == {"alice", "bob"}
+    assert gather([*apart, shop.home / "2.root.json"], shop.home / "2.root.json") == gathered
+
+
+def test_signatures_of_different_roots_are_not_gathered(shop: Shop, proposal: Path) -> None:
+    mine = sign_root(proposal, shop.signer("alice")).path
+    with pytest.raises(OtherProposal):
+        gather([mine, shop.keys / "1.root.json"], shop.home / "gathered.json")
+    with pytest.raises(NotSignedYet):
+        gather([proposal], shop.home / "gathered.json")
+
+    assert not (shop.home / "gathered.json").exists()
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -139,6 +139,11 @@ def _root_sign(scene: Scene) -> list[Said]:
     return [run("root", "sign", proposal, *scene.key("alice"), *JSON)]
 
 
+def _root_gather(scene: Scene) -> list[Said]:
+    _root_sign(scene)
+    return [run("root", "gather", scene.path("2.root.json"), "--out", scene.path("g.json"), *JSON)]
+
+
 SCENES: dict[str, Callable[[Scene], list[Said]]] = {
     "version": lambda _: [run("version", *JSON)],
     "init": lambda scene: [
@@ -147,6 +152,7 @@ SCENES: dict[str, Callable[[Scene], list[Said]]] = {
     "key new": lambda scene: [run("key", "new", scene.path("dora"), *JSON)],
     "key show": lambda scene: [run("key", "show", scene.path("keys", "alice.pub"), *JSON)],
     "root sign": _root_sign,
+    "root gather": _root_gather,
     "root show": lambda scene: [run("root", "show", *scene.here, *JSON)],
     "root verify": lambda scene: [scene.author("root", "verify", *JSON)],
     "import": _import,
