@@ -10,7 +10,8 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from controller.artifacts.strictcsv import Row, key_text, render, render_row
+from controller.artifacts.rowtext import Row, key_text
+from controller.artifacts.strictcsv import render, render_row
 
 SHARD_TARGET_BYTES = 32 * 1024
 """A depth is chosen so that an average shard is about this big, within 16 to 64 KB."""

@@ -10,41 +10,28 @@ Only text is judged here, never its meaning. A `Problem` never repeats a cell.
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
-from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from controller.artifacts.tables import TABLES
+from controller.artifacts.rowtext import FIELD_SIZE_MAX, UNSEEN, Row, cells_of, key_text
+from controller.artifacts.sheets import read_sheet
 from controller.kernel.errors import Refused
 
-FIELD_SIZE_MAX = 4096
 PROBLEMS_MAX = 1000
 
 WARNINGS = frozenset({"common/ORD001"})
 """The rules that warn; every other problem blocks."""
-
-Row: TypeAlias = tuple[str, ...]
 
 _ENCODING, _TEXT, _FORM = "common/ENC001", "common/ENC002", "common/ENC006"
 _SHAPE, _FORMULA, _SIZE = "common/ENC007", "common/ENC008", "common/ENC009"
 _ORDER, _TWICE = "common/ORD001", "common/DUP000"
 
 _BOM = b"\xef\xbb\xbf"
-_CONTROLS = bytes([*range(10), *range(11, 32), 127])
 _FORMULA_STARTS = "=+-@\t\r"
-_CELL = re.compile(r'"((?:[^"]|"")*)"|([^",]*)')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# Controls, format characters (bidi, zero width, soft hyphen, tags), line separators, noncharacters.
-_UNSEEN = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\uffff\U000e0000-\U000e0fff]"
-)
-_EDGE = re.compile(r'(?:^|[,\n"])[^\S\n]|[^\S\n](?:[,\n"]|$)')
 # What makes a line of plain ASCII worth a closer look: controls, quotes, formulas, white edges.
 _ODD = re.compile(r'[\x00-\x1f\x7f"]|(?:^|,)[ =+\-@]| (?:,|$)')
-# One pass that makes edges and what must not stand there two letters, so that two searches do.
-_EDGES = bytes.maketrans(b"\n=+-@ ", b",\1\1\1\1\1")
 
 
 class BadRow(Refused):
@@ -75,28 +62,27 @@ def read(data: bytes, columns: Sequence[str]) -> tuple[list[Row], list[Problem]]
     Where the header is wrong there are no rows. A ragged line keeps its place: its row is filled
     up with empty cells, or cut. The columns tell the table, and so the order of rows.
     """
+    sheet = read_sheet(data, columns)
+    return (sheet.rows(), []) if sheet is not None else read_closely(data, columns)
+
+
+def read_closely(data: bytes, columns: Sequence[str]) -> tuple[list[Row], list[Problem]]:
+    """Do what `read` does cell by cell: it finds words for what is no sheet."""
     if data.startswith(_BOM):
         problem = Problem(1, "", _ENCODING, "a byte order mark", "save it as UTF-8 without BOM")
-        rows, problems = read(data.removeprefix(_BOM), columns)
+        rows, problems = read_closely(data.removeprefix(_BOM), columns)
         return rows, [problem, *problems]
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return [], [Problem(line, "", _ENCODING, "not UTF-8", "save the file as UTF-8")]
-    header = ",".join(columns) + "\n"
-    if text.startswith(header) and text.endswith("\n") and not _is_suspect(data, text):
-        split = _split(text, len(header), len(columns))
-        if split is not None:
-            return split, list(
-                _order_problems(text[len(header) :].split("\n")[:-1], split, columns)
-            )
-    return _read_slowly(text, columns)
+    return _read_text(text, columns)
 
 
 def parse_line(line: str, width: int) -> Row:
     """Return the cells of one line without its LF; refuse another width or odd quoting."""
-    cells, fault = _cells(line)
+    cells, fault = cells_of(line)
     if fault or len(cells) != width:
         raise BadRow(fault or f"{len(cells)} cells where {width} belong")
     return cells
@@ -128,52 +114,7 @@ def lines(data: bytes) -> list[bytes]:
     return found
 
 
-def key_text(columns: Sequence[str]) -> Callable[[Row], Row]:
-    """Return the function from a row to the texts that put it in order.
-
-    The table is known by its columns: card ranges go by their padded span, other tables by their
-    key, and columns of no known table by all cells from the left.
-    """
-    if "iin_start" in columns:
-        start = columns.index("iin_start")
-        if "iin_end" not in columns:
-            return lambda row: (row[start].ljust(12, "0"), row[start].ljust(12, "9"))
-        end = columns.index("iin_end")
-        return lambda row: (row[start].ljust(12, "0"), (row[end] or row[start]).ljust(12, "9"))
-    for table in TABLES.values():
-        if set(columns) <= set(table.columns) and set(table.key) <= set(columns):
-            picks = [columns.index(name) for name in table.key]
-            if len(picks) == 1:
-                return lambda row: (row[picks[0]],)
-            return itemgetter(*picks)
-    return lambda row: row
-
-
-def _is_suspect(data: bytes, text: str) -> bool:
-    """Whether some character needs a closer look; a clean file costs a few passes in C."""
-    if '"' in text or len(data.translate(None, _CONTROLS)) != len(data):
-        return True
-    edges = data.translate(_EDGES)
-    if b",\1" in edges or b"\1," in edges:
-        return True
-    return not text.isascii() and (
-        _UNSEEN.search(text) is not None
-        or _EDGE.search(text) is not None
-        or not unicodedata.is_normalized("NFC", text)
-    )
-
-
-def _split(text: str, start: int, width: int) -> list[Row] | None:
-    if start == len(text):
-        return []
-    found = text[start:-1].split("\n")
-    if max(map(len, found)) > FIELD_SIZE_MAX // 4:
-        return None
-    rows = [tuple(line.split(",")) for line in found]
-    return rows if set(map(len, rows)) == {width} else None
-
-
-def _read_slowly(text: str, columns: Sequence[str]) -> tuple[list[Row], list[Problem]]:
+def _read_text(text: str, columns: Sequence[str]) -> tuple[list[Row], list[Problem]]:
     problems: list[Problem] = []
     if "\n" not in text and "\r" in text:
         message, hint = "lines end with CR alone", "save the file with LF line ends"
@@ -190,7 +131,7 @@ def _read_slowly(text: str, columns: Sequence[str]) -> tuple[list[Row], list[Pro
         message = "1 line ends with CR LF" if returns == 1 else f"{returns} lines end with CR LF"
         problems.append(Problem(1, "", _FORM, message, "save the file with LF line ends"))
         found = [line.removesuffix("\r") for line in found]
-    if not found or _cells(found[0])[0] != tuple(columns):
+    if not found or cells_of(found[0])[0] != tuple(columns):
         problems.append(_header_problem(found[0] if found else None, columns))
         return [], problems
     if found[0] != ",".join(columns):
@@ -202,7 +143,7 @@ def _read_slowly(text: str, columns: Sequence[str]) -> tuple[list[Row], list[Pro
     if next(faults, None) is not None:
         more = Problem(0, "", _FORM, f"more than {PROBLEMS_MAX} problems", "mend these first")
         problems.append(more)
-        rows.extend(_fitted(_cells(line)[0], len(columns)) for line in found[1 + len(rows) :])
+        rows.extend(_fitted(cells_of(line)[0], len(columns)) for line in found[1 + len(rows) :])
     problems += _order_problems(found[1:], rows, columns)
     return rows, problems
 
@@ -216,7 +157,7 @@ def _row_problems(found: list[str], columns: Sequence[str], rows: list[Row]) -> 
             if len(plain) == width:
                 rows.append(plain)
                 continue
-        cells, fault = _cells(line)
+        cells, fault = cells_of(line)
         rows.append(_fitted(cells, width))
         if fault:
             hint = "quote only cells that hold a comma or a quote, and double quotes inside"
@@ -238,7 +179,7 @@ def _cell_problems(cell: str) -> Iterator[tuple[str, str, str]]:
     if cell[0] in _FORMULA_STARTS:
         hint = "spreadsheets run it as a formula; write a telephone number as tel:+…"
         yield _FORMULA, f"a cell that starts with U+{ord(cell[0]):04X}", hint
-    unseen = _UNSEEN.search(cell)
+    unseen = UNSEEN.search(cell)
     if unseen is not None:
         message = f"an unseen character U+{ord(unseen[0]):04X}"
         yield _TEXT, message, "remove control, zero-width and direction characters"
@@ -270,33 +211,11 @@ def _header_problem(header: str | None, columns: Sequence[str]) -> Problem:
     hint = "the first line is exactly: " + ",".join(columns)
     if header is None:
         return Problem(1, "", _SHAPE, "an empty file", hint)
-    names = _cells(header)[0]
+    names = cells_of(header)[0]
     for expected, name in zip(columns, names, strict=False):
         if expected != name:
             return Problem(1, expected, _SHAPE, "another column stands here", hint)
     return Problem(1, "", _SHAPE, f"{len(names)} columns where {len(columns)} belong", hint)
-
-
-def _cells(line: str) -> tuple[Row, str]:
-    """Return the cells of a line, and what is not canonical about its quotes (or nothing)."""
-    if '"' not in line:
-        return tuple(line.split(",")), ""
-    cells: list[str] = []
-    fault, at = "", 0
-    while at <= len(line):
-        match = _CELL.match(line, at)
-        assert match is not None  # the expression matches the empty text
-        end = match.end()
-        if end < len(line) and line[end] != ",":
-            return tuple(line.split(",")), "a quote that is not closed, or stands inside a cell"
-        cell = match[2]
-        if cell is None:
-            cell = match[1].replace('""', '"')
-            if "," not in cell and '"' not in cell:
-                fault = "quotes around a cell that needs none"
-        cells.append(cell)
-        at = end + 1
-    return tuple(cells), fault
 
 
 def _fitted(cells: Row, width: int) -> Row:

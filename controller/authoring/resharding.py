@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from controller.artifacts import strictcsv
 from controller.artifacts.layout import BundleId, files_path
+from controller.artifacts.rowtext import Row
 from controller.artifacts.shards import shard
-from controller.artifacts.strictcsv import WARNINGS, Row
+from controller.artifacts.strictcsv import WARNINGS
 from controller.authoring.draft import UnknownRail, read_draft
 from controller.authoring.importing import replace_tables, table_files
 from controller.authoring.rails import rails_of

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from controller.artifacts import strictcsv
 from controller.artifacts.mapping import MappedRow
+from controller.artifacts.rowtext import key_text
 from controller.artifacts.tables import TABLES
 from controller.kernel.errors import Refused
 from controller.kernel.findings import Finding, Severity
@@ -145,7 +146,7 @@ def _row_errors(rail: Rail, table: str, rows: Sequence[MappedRow]) -> dict[int, 
 def _text_findings(rail: Rail, table: str, rows: Sequence[tuple[str, ...]]) -> list[Finding]:
     """Judge rows as lines of a file, so that what is accepted can be written and read again."""
     columns = rail.tables[table].columns
-    order = sorted(range(len(rows)), key=lambda at: strictcsv.key_text(columns)(rows[at]))
+    order = sorted(range(len(rows)), key=lambda at: key_text(columns)(rows[at]))
     found: list[Finding] = []
     header = ",".join(columns).encode() + b"\n"
     for start in range(0, len(order), _FILE_ROWS):
@@ -198,4 +199,4 @@ def _cells(rail: Rail, table: str, rows: Sequence[MappedRow]) -> list[tuple[str,
 
 def _narrow(rail: Rail, table: str, rows: Sequence[MappedRow]) -> list[tuple[str, ...]]:
     columns = rail.tables[table].columns
-    return sorted(_cells(rail, table, rows), key=strictcsv.key_text(columns))
+    return sorted(_cells(rail, table, rows), key=key_text(columns))

@@ -22,8 +22,10 @@ _CAIP2 = compile_pattern("^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$")
 _CAIP10 = compile_pattern("^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}:[-.%a-zA-Z0-9]{1,128}$")
 _HEX_ADDRESS = compile_pattern("^0x[0-9a-fA-F]{40}$")
 _INSTANT = compile_pattern("^2[01][0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")
-_LETTERS = {chr(ord("A") + index): str(10 + index) for index in range(26)}
-_EXPAND = str.maketrans(_LETTERS)
+LETTERS = {chr(ord("A") + index): str(10 + index) for index in range(26)}
+"""What stands for each letter where check digits are counted modulo 97."""
+
+_EXPAND = str.maketrans(LETTERS)
 
 
 class UnknownCheck(Refused):

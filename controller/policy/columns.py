@@ -1,48 +1,57 @@
 """Compiled column checks: what a row schema says about single cells, column by column.
 
-A column of a shard has few distinct values, or cheap ones; each distinct value is judged once and
-good ones are remembered across shards. `tests/laws` holds these checks against both engines.
+Most columns have few different values: each is judged once and good ones are remembered across
+files. The others are judged in bulk. `tests/laws` holds these checks against both engines.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.policy.patterns import compile_pattern
+from controller.policy.judges import Judge, all_of, as_long_as, each, matching, one_of
 from controller.policy.schema import BadSchema
 
 MEMO_MAX = 200_000
+_VARIED_VALUES = 64
+_VARIED_SHARE = 4  # more than one in so many values differs from all others
 _KEYWORDS = frozenset(
     {"type", "pattern", "minLength", "maxLength", "enum", "const", "rule", "title", "description"}
 )
 
-Judge = Callable[[str], bool]
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Memo:
-    """Judges values once: the good ones are remembered, up to a bound."""
+    """Judges a column's values: few different ones once each, many different ones in bulk.
+
+    Which of the two a column is shows in the first file of some size.
+    """
 
     judge: Judge
     good: set[str] = field(default_factory=set)
+    _is_varied: bool = False
 
-    def bad(self, values: Sequence[str]) -> set[str]:
-        """Return the distinct values that fail."""
-        fresh = set(values) - self.good
-        if not fresh:
-            return fresh
-        judge = self.judge
-        bad = {value for value in fresh if not judge(value)}
+    def holds(self, values: Sequence[str]) -> bool:
+        """Whether no value fails."""
+        if self._is_varied:
+            return self.judge.every(values)
+        fresh = set(values)
+        if len(values) >= _VARIED_VALUES and len(fresh) * _VARIED_SHARE > len(values):
+            self._is_varied = True
+            return self.judge.every(values)
+        fresh -= self.good
+        if not self.judge.every(list(fresh)):
+            return False
         if len(self.good) + len(fresh) > MEMO_MAX:
             self.good.clear()
-        self.good.update(fresh - bad)
-        return bad
+        self.good |= fresh
+        return True
 
     def offenders(self, values: Sequence[str]) -> list[int]:
         """Return the positions whose value fails, in order."""
-        bad = self.bad(values)
-        return [at for at, value in enumerate(values) if value in bad] if bad else []
+        if self.holds(values):
+            return []
+        verdicts = {value: self.judge.one(value) for value in set(values)}
+        return [at for at, value in enumerate(values) if not verdicts[value]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,33 +82,21 @@ def _compile(column: str, words: Mapping[str, Any], name: str) -> ColumnCheck:
         raise BadSchema(name, f"{column}: {', '.join(sorted(unknown))} is not for columns")
     if words.get("type") != "string":
         raise BadSchema(name, f"{column}: a cell's type is string")
-    tests: list[Judge] = []
+    judges: list[Judge] = []
     wants: list[str] = []
     if "const" in words or "enum" in words:
         allowed = frozenset(words.get("enum", [words.get("const")]))
-        tests.append(allowed.__contains__)
+        judges.append(one_of(allowed))
         wants.append("one of " + ", ".join(sorted(one or "(empty)" for one in allowed)))
     if "pattern" in words:
-        tests.append(_matcher(compile_pattern(words["pattern"])))
+        judges.append(matching(words["pattern"]))
         wants.append(f"the form {words['pattern']}")
     shortest, longest = words.get("minLength", 0), words.get("maxLength")
+    if shortest or longest is not None:
+        judges.append(as_long_as(shortest, longest))
     if shortest:
-        tests.append(lambda value: len(value) >= shortest)
         wants.append("a value" if shortest == 1 else f"at least {shortest} characters")
     if longest is not None:
-        tests.append(lambda value: len(value) <= longest)
         wants.append(f"at most {longest} characters")
-    return ColumnCheck(column, Memo(_all(tests)), words.get("rule", ""), " and ".join(wants))
-
-
-def _matcher(pattern: re.Pattern[str]) -> Judge:
-    match = pattern.match
-    return lambda value: match(value) is not None
-
-
-def _all(tests: list[Judge]) -> Judge:
-    if not tests:
-        return lambda _value: True
-    if len(tests) == 1:
-        return tests[0]
-    return lambda value: all(test(value) for test in tests)
+    judge = all_of(judges) if judges else each(lambda _value: True)
+    return ColumnCheck(column, Memo(judge), words.get("rule", ""), " and ".join(wants))

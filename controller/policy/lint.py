@@ -5,11 +5,12 @@ Two levels. `lint_rows` judges rows one by one and is enough for the changed lin
 JSON document. Everything is collected and nothing raised: what they return are findings.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from controller.artifacts import strictcsv
+from controller.artifacts.sheets import Sheet, read_sheet
 from controller.artifacts.tables import TABLES
 from controller.kernel import strictjson
 from controller.kernel.findings import Finding, Severity
@@ -27,6 +28,7 @@ __all__ = [
     "lint_document",
     "lint_rows",
     "lint_shard",
+    "lint_sheet",
     "stray",
     "widen",
 ]
@@ -76,23 +78,31 @@ def lint_rows(
     `rows` hold the rail's columns of the table (`rail.tables[table].columns`); row i stands on
     line `lines[i]` of `path`. Every row is as wide as the columns are many.
     """
-    compiled = _compiled(rail, table)
+    names = _compiled(rail, table).table.columns
     found: list[Finding] = []
     for start in range(0, len(rows), _CHUNK_ROWS):
         stop = start + _CHUNK_ROWS
-        found += _judge(rail, compiled, rows[start:stop], lines[start:stop], path)
+        columns = dict(zip(names, zip(*rows[start:stop], strict=True), strict=True))
+        found += _judge(rail, table, columns, lines[start:stop], path)
+    return _uncovered(rail, found)
+
+
+def lint_sheet(rail: Rail, table: str, sheet: Sheet, path: str) -> list[Finding]:
+    """Judge the rows of a canonical file, column by column; `path` as it stands in findings."""
+    found = [] if _GOOD_PATH.match(path) else [finding(rail.rule(_PATH), path, 0, "", quoted(path))]
+    if sheet.lines:
+        found += _judge(rail, table, sheet.columns, range(2, len(sheet.lines) + 2), path)
     return _uncovered(rail, found)
 
 
 def _judge(
     rail: Rail,
-    compiled: _Compiled,
-    rows: Sequence[tuple[str, ...]],
+    table: str,
+    columns: Mapping[str, Sequence[str]],
     lines: Sequence[int],
     path: str,
 ) -> list[Finding]:
-    names = compiled.table.columns
-    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+    compiled = _compiled(rail, table)
     found: list[Finding] = []
     bad: set[int] = set()
     for column in compiled.columns:
@@ -102,19 +112,29 @@ def _judge(
             rule = rail.rule(column.rule or _SHAPE)
             about = f"{quoted(values[at])} is not {column.wants}"
             found.append(finding(rule, path, lines[at], column.column, masked(about)))
-    # The engine has the last word: what spans columns, and whatever the column checks let pass.
-    dicts = [dict(zip(names, row, strict=True)) for row in rows]
-    if bad:
-        dicts = [row for at, row in enumerate(dicts) if at not in bad]
-        lines_left = [line for at, line in enumerate(lines) if at not in bad]
-    else:
-        lines_left = list(lines)
-    if not compiled.rows.accepts_all(dicts):
-        found += _row_violations(rail, compiled, dicts, lines_left, path)
+    if not compiled.rows.is_by_column:
+        found += _across_columns(rail, compiled, columns, lines, bad, path)
     batch = Batch(compiled.table.name, columns, lines, path)
     for check in compiled.checks:
         found.extend(check(batch))
     return found
+
+
+def _across_columns(
+    rail: Rail,
+    compiled: _Compiled,
+    columns: Mapping[str, Sequence[str]],
+    lines: Sequence[int],
+    bad: set[int],
+    path: str,
+) -> Iterator[Finding]:
+    """Judge rows, but for bad ones, by what their schema asks of several columns together."""
+    rows = zip(*columns.values(), strict=True)
+    dicts = [dict(zip(columns, row, strict=True)) for row in rows]
+    kept = [at for at in range(len(dicts)) if at not in bad]
+    good = [dicts[at] for at in kept]
+    if not compiled.rows.accepts_all(good):
+        yield from _row_violations(rail, compiled, good, [lines[at] for at in kept], path)
 
 
 def _row_violations(
@@ -138,6 +158,9 @@ def lint_shard(
 ) -> tuple[list[tuple[str, ...]], list[Finding]]:
     """Read one CSV file and judge its rows; a row that cannot be read is a finding."""
     columns = _compiled(rail, table).table.columns
+    sheet = read_sheet(data, columns)
+    if sheet is not None:
+        return sheet.rows(), lint_sheet(rail, table, sheet, path)
     rows, problems = strictcsv.read(data, columns)
     found = [
         Finding(

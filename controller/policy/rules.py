@@ -6,16 +6,25 @@ The kinds are a closed set: `matches`, `never_matches`, `check`, `codes`, `requi
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from itertools import compress
+from operator import and_
+from typing import Any, TypeAlias
 
 from controller.kernel.findings import Finding
 from controller.policy.checks import check
 from controller.policy.columns import Memo
-from controller.policy.patterns import compile_pattern
+from controller.policy.judges import (
+    Judge,
+    all_of,
+    as_long_as,
+    matching,
+    named,
+    never_matching,
+    one_of,
+)
 from controller.policy.rail import BadRail, Rail, Rule, TableRule
 from controller.policy.text import quoted
-from controller.policy.urls import URL_TESTS
+from controller.policy.urls import URL_TESTS, plainly_good
 
 ELSEWHERE = frozenset({"schema", "text", "layout", "document"})
 """Kinds whose findings come from a schema or from reading a file."""
@@ -24,14 +33,45 @@ ACROSS = frozenset({"unique", "reference", "needed", "chain", "gap", "inside", "
 """Kinds that compare rows with rows."""
 
 
-@dataclass(frozen=True, slots=True)
+Where: TypeAlias = tuple[tuple[str, frozenset[str] | None], ...]
+"""Which rows a rule is about: columns and the values they have there (`None`: any value at all)."""
+
+
 class Batch:
     """Rows of one table and one file, turned: `columns[name][i]` stands on `lines[i]`."""
 
-    table: str
-    columns: Mapping[str, Sequence[str]]
-    lines: Sequence[int]
-    path: str
+    def __init__(
+        self, table: str, columns: Mapping[str, Sequence[str]], lines: Sequence[int], path: str
+    ) -> None:
+        self.table, self.columns, self.lines, self.path = table, columns, lines, path
+        self._picked: dict[Where, list[bool]] = {}
+        self._cells: dict[tuple[str, Where], Sequence[str]] = {}
+
+    def cells(self, column: str, where: Where) -> Sequence[str]:
+        """Return a column's cells in the rows a rule is about."""
+        if not where:
+            return self.columns[column]
+        found = self._cells.get((column, where))
+        if found is None:
+            found = list(compress(self.columns[column], self._mask(where)))
+            self._cells[column, where] = found
+        return found
+
+    def places(self, where: Where) -> Sequence[int]:
+        """Return the positions of the rows a rule is about."""
+        rows = range(len(self.lines))
+        return list(compress(rows, self._mask(where))) if where else rows
+
+    def _mask(self, where: Where) -> list[bool]:
+        found = self._picked.get(where)
+        if found is None:
+            found = [True] * len(self.lines)
+            for column, values in where:
+                here = self.columns[column]
+                fits = map(bool, here) if values is None else map(values.__contains__, here)
+                found = list(map(and_, found, fits))
+            self._picked[where] = found
+        return found
 
 
 RowCheck = Callable[[Batch], Iterator[Finding]]
@@ -69,71 +109,58 @@ def _columns_of(words: Mapping[str, Any]) -> set[str]:
     return named | set(words.get("where", {})) | set(words.get("needs", ()))
 
 
-def _judging(
-    rule: Rule, column: str, judge: Callable[[str], bool], words: Mapping[str, Any]
-) -> RowCheck:
+def _judging(rule: Rule, column: str, judge: Judge, words: Mapping[str, Any]) -> RowCheck:
     """Return a check of the non-empty values of one column, on the rows `where` picks."""
     where = _where(words)
-    memo = Memo(_per_item(judge) if words.get("items") else judge)
-    memo.good.add("")
+    memo = Memo(_unless_empty(_per_item(judge) if words.get("items") else judge))
 
     def run(batch: Batch) -> Iterator[Finding]:
-        values = batch.columns[column]
-        if where is None:
-            offenders: Sequence[int] = memo.offenders(values)
-        else:
-            picked = where(batch)
-            subset = [values[at] for at in picked]
-            offenders = [picked[at] for at in memo.offenders(subset)] if subset else ()
-        for at in offenders:
-            yield finding(rule, batch.path, batch.lines[at], column, quoted(values[at]))
+        values = batch.cells(column, where)
+        if memo.holds(values):
+            return
+        places = batch.places(where)
+        for offender in memo.offenders(values):
+            at = places[offender]
+            yield finding(rule, batch.path, batch.lines[at], column, quoted(values[offender]))
 
     return run
 
 
-def _per_item(judge: Callable[[str], bool]) -> Callable[[str], bool]:
-    return lambda value: all(judge(item) for item in value.split("|"))
+def _unless_empty(judge: Judge) -> Judge:
+    """Let the empty value pass: that one must be there is for another kind of rule to say."""
+    return Judge(
+        lambda value: not value or judge.one(value),
+        lambda values: judge.every(values if all(values) else list(filter(None, values))),
+    )
 
 
-def _where(words: Mapping[str, Any]) -> Callable[[Batch], list[int]] | None:
-    """Return what picks rows by the values of other columns (`["*"]` is any value at all)."""
-    wanted = words.get("where")
-    if not wanted:
-        return None
-    tests = [
+def _per_item(judge: Judge) -> Judge:
+    return Judge(
+        lambda value: judge.every(value.split("|")),
+        lambda values: judge.every("|".join(values).split("|")) if values else True,
+    )
+
+
+def _where(words: Mapping[str, Any]) -> Where:
+    """Return which rows a rule is about (`["*"]` is any value at all)."""
+    return tuple(
         (column, None if values == ["*"] else frozenset(values))
-        for column, values in sorted(wanted.items())
-    ]
-
-    def pick(batch: Batch) -> list[int]:
-        picked: Sequence[int] = range(len(batch.lines))
-        for column, values in tests:
-            cells = batch.columns[column]
-            if values is None:
-                picked = [at for at in picked if cells[at]]
-            else:
-                picked = [at for at in picked if cells[at] in values]
-        return list(picked)
-
-    return pick
+        for column, values in sorted(words.get("where", {}).items())
+    )
 
 
 def _matches(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
     del rail
-    match = compile_pattern(words["pattern"]).match
-    wanted = words["kind"] == "matches"
+    make = matching if words["kind"] == "matches" else never_matching
     columns = table.columns if words.get("columns") == "*" else (words["column"],)
-    return [
-        _judging(rule, column, lambda value: (match(value) is not None) is wanted, words)
-        for column in columns
-    ]
+    return [_judging(rule, column, make(words["pattern"]), words) for column in columns]
 
 
 def _check(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
     del rail
-    named = words.get("columns", [words.get("column")])
-    judge = check(words["name"])
-    return [_judging(rule, column, judge, words) for column in named if column in table.columns]
+    columns = words.get("columns", [words.get("column")])
+    judge = named(words["name"])
+    return [_judging(rule, column, judge, words) for column in columns if column in table.columns]
 
 
 def _codes(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
@@ -144,7 +171,7 @@ def _codes(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -
         )
     codes = rail.codes[words["list"]].codes
     start, end = words.get("slice", [None, None])
-    return [_judging(rule, words["column"], lambda value: value[start:end] in codes, words)]
+    return [_judging(rule, words["column"], one_of(codes, start, end), words)]
 
 
 def _required(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
@@ -152,9 +179,11 @@ def _required(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule
     column, where = words["column"], _where(words)
 
     def run(batch: Batch) -> Iterator[Finding]:
-        values = batch.columns[column]
-        for at in range(len(values)) if where is None else where(batch):
-            if not values[at]:
+        values = batch.cells(column, where)
+        if all(values):
+            return
+        for at, value in zip(batch.places(where), values, strict=True):
+            if not value:
                 yield finding(rule, batch.path, batch.lines[at], column)
 
     return [run]
@@ -168,17 +197,23 @@ def _scheme(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) 
         scheme = rail.schemes.get(name)
         if scheme is None:
             raise BadRail(_rules_of(rail), f"{rule.id}: unknown scheme {name!r}")
-        judge = scheme.matches
+        judge = all_of([as_long_as(0, scheme.length_max), matching(scheme.pattern)])
         if words.get("part") == "check":
-            judge = _unless_malformed(scheme.matches, scheme.passes)
+            if not scheme.check_name:
+                continue
+            judge = _unless_malformed(judge, named(scheme.check_name))
         made.append(_judging(rule, "value", judge, {"where": {"scheme": [name]}}))
     return made
 
 
-def _unless_malformed(
-    matches: Callable[[str], bool], passes: Callable[[str], bool]
-) -> Callable[[str], bool]:
-    return lambda value: not matches(value) or passes(value)
+def _unless_malformed(form: Judge, passes: Judge) -> Judge:
+    return Judge(
+        lambda value: not form.one(value) or passes.one(value),
+        lambda values: (
+            passes.every(values)
+            or all(not form.one(value) or passes.one(value) for value in values)
+        ),
+    )
 
 
 def _span(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> list[RowCheck]:
@@ -250,6 +285,8 @@ def _url(rule: Rule, words: Mapping[str, Any], rail: Rail, table: TableRule) -> 
     assert "protocol" in table.columns
 
     def run(batch: Batch) -> Iterator[Finding]:
+        if plainly_good(batch.columns["protocol"], batch.columns["address"]):
+            return
         pairs = zip(batch.columns["protocol"], batch.columns["address"], strict=True)
         for at, pair in enumerate(pairs):
             if not pair[1]:

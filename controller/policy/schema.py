@@ -25,6 +25,12 @@ Schema = Mapping[str, Any]
 """A JSON Schema 2020-12 as parsed JSON."""
 
 
+_BY_COLUMN = frozenset(
+    {"$schema", "$id", "$comment", "title", "description", "type"}
+    | {"properties", "required", "additionalProperties", "$defs"}
+)
+
+
 class BadSchema(Refused):
     """A rail's schema cannot be used."""
 
@@ -57,6 +63,11 @@ class RowSchema:
         except (ValueError, TypeError) as error:
             raise BadSchema(name, str(error).splitlines()[0]) from None
         self._schema = schema
+
+    @property
+    def is_by_column(self) -> bool:
+        """Whether nothing is asked beyond single cells, which column checks judge alone."""
+        return set(self._schema) <= _BY_COLUMN
 
     def accepts(self, row: Mapping[str, str]) -> bool:
         """Whether one row has no violation."""

@@ -1,9 +1,11 @@
 """What may stand as an endpoint's address. Only texts are judged: nothing is ever resolved."""
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
+from controller.policy.judges import matching
 from controller.policy.text import quoted
 
 _SCHEMES: Mapping[str, frozenset[str]] = {
@@ -21,6 +23,29 @@ _LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 _OTHER_STAGES = frozenset(
     {"test", "testing", "sandbox", "staging", "stage", "uat", "dev", "preprod", "demo"}
 )
+_WORDS = (*_LOCAL_SUFFIXES, *sorted(_OTHER_STAGES))
+
+
+# HTTPS to a name of at least two labels, the last one no number: no port, login, query or fragment.
+_PLAIN_ADDRESS = matching(
+    r"^https://(?:[a-z0-9-]{1,63}\.){1,8}[a-z][a-z0-9-]{0,62}(?:/[a-z0-9/._-]*)?$"
+)
+_OVER_HTTPS = frozenset(protocol for protocol, schemes in _SCHEMES.items() if "https" in schemes)
+
+
+@lru_cache(maxsize=4)
+def _is_plain(text: str) -> bool:
+    """Whether all addresses (one a line) are of the plain form and hold no word that could be bad.
+
+    The words are looked for anywhere, also where they would do no harm: then each address is
+    judged by itself. Several rules ask about the same addresses in turn.
+    """
+    return _PLAIN_ADDRESS.every(text.split("\n")) and not any(word in text for word in _WORDS)
+
+
+def plainly_good(protocols: Sequence[str], addresses: Sequence[str]) -> bool:
+    """Whether no test here can have a complaint about any address; `False` says nothing."""
+    return _OVER_HTTPS.issuperset(protocols) and _is_plain("\n".join(addresses))
 
 
 def scheme_fits(protocol: str, address: str) -> str:
@@ -67,6 +92,7 @@ def live(_protocol: str, address: str) -> str:
     return f"{quoted(host)} says {stages[0]!r}" if stages else ""
 
 
+@lru_cache(maxsize=1024)
 def _split(address: str) -> SplitResult | None:
     try:
         parts = urlsplit(address)

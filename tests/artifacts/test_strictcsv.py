@@ -2,8 +2,8 @@
 
 import pytest
 
+from controller.artifacts.rowtext import FIELD_SIZE_MAX
 from controller.artifacts.strictcsv import (
-    FIELD_SIZE_MAX,
     PROBLEMS_MAX,
     BadRow,
     Unwritable,

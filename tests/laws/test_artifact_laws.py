@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from controller.artifacts import shards
 from controller.artifacts.merkle import DictMemory, NoMemory, files_root
-from controller.artifacts.strictcsv import Row, key_text, lines, parse_line, read, render
+from controller.artifacts.rowtext import Row, key_text
+from controller.artifacts.strictcsv import lines, parse_line, read, render
 from controller.artifacts.walk import differing, files
 from controller.kernel.objects import Oid
 from tests.support.trees import MemoryObjects, Nested

@@ -47,11 +47,11 @@ def test_three_engines_agree_on_every_row(drawn: tuple[tuple[str, str], dict[str
     key, row = drawn
     columns, fast, slow = ENGINES[key]
 
-    by_columns = all(not one.memo.bad([row[one.column]]) for one in columns)
+    by_columns = all(not one.memo.offenders([row[one.column]]) for one in columns)
 
     assert by_columns == fast.accepts(row) == (slow._explained(row) == [])
     assert (slow.violations(row) == []) == fast.accepts(row)
-    wrong = {one.column for one in columns if one.memo.bad([row[one.column]])}
+    wrong = {one.column for one in columns if one.memo.offenders([row[one.column]])}
     assert wrong == {one.pointer.removeprefix("/") for one in fast.violations(row)}
 
 
