@@ -13,6 +13,7 @@ from typing import TypeAlias, cast
 
 from controller.artifacts import layout, strictcsv, walk
 from controller.artifacts.layout import BundleId
+from controller.artifacts.linediff import middle
 from controller.kernel import strictjson
 from controller.kernel.canonical import canonical
 from controller.kernel.errors import Refused
@@ -276,13 +277,32 @@ def _units(
     headers = {content.data.partition(b"\n")[0] for content in contents}
     if len(headers) == 1:
         expand = _expander(source, table, headers.pop())
-        lines: list[Sequence[_Unit]] = [strictcsv.lines(content.data) for content in contents]
+        lines: list[Sequence[_Unit]] = [*_different_lines(source, contents)]
         return lines, cast(Callable[[_Unit], Cells], expand)
     parsed: list[Sequence[_Unit]] = []
     for content in contents:
         expand = _expander(source, table, content.data.partition(b"\n")[0])
         parsed.append([expand(line) for line in strictcsv.lines(content.data)])
     return parsed, _as_cells
+
+
+def _different_lines(source: SourceFile, contents: Sequence[Content]) -> list[list[bytes]]:
+    """Return each content's lines, without those at both ends that all share and nobody asks for.
+
+    The contents have one header, which is not among the lines.
+    """
+    before, after = _merged(contents, (1 << len(contents)) - 1)
+    whole = [content.data for content in contents]
+    found = middle(whole)
+    closed = all(data.endswith(b"\n") for data in whole)
+    if before != after or found.first == 0 or not closed:
+        return [strictcsv.lines(data) for data in whole]
+    around = found.around(whole[0])
+    parts = [part.split(b"\n")[:-1] for part in found.parts]
+    for line in {line for part in parts for line in part}:
+        if b"\n%s\n" % line in around:
+            raise UnreadableRows(source.path, "a line that stands twice")
+    return parts
 
 
 def _as_cells(unit: _Unit) -> Cells:

@@ -5,8 +5,10 @@ form of the whole file is judged and, row by row, the lines that are new.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from controller.artifacts import layout, strictcsv, walk
+from controller.artifacts.linediff import middle
 from controller.kernel.errors import Unclean
 from controller.kernel.findings import Finding, Report
 from controller.kernel.objects import Objects, Oid
@@ -99,12 +101,48 @@ def inspect_file(
 def _changed_rows(
     rail: Rail, table: str, file: str, data: bytes, olds: Sequence[bytes]
 ) -> Iterator[Finding]:
+    """Judge the lines that are new, and the order around them; anything odd asks for the whole."""
     columns = rail.tables[table].columns
-    rows, problems = strictcsv.read(data, columns)
-    known = {line for old in olds for line in strictcsv.lines(old)}
-    lines = strictcsv.lines(data)
-    if problems or len(lines) != len(rows):
+    excerpt = _excerpt(",".join(columns).encode() + b"\n", data, olds)
+    if excerpt is None:
         yield from lint_shard(rail, table, data, file)[1]
         return
-    new = [at for at, line in enumerate(lines) if line not in known]
-    yield from lint_rows(rail, table, [rows[at] for at in new], [at + 2 for at in new], file)
+    rows, problems = strictcsv.read(excerpt.data, columns)
+    if problems:
+        yield from lint_shard(rail, table, data, file)[1]
+        return
+    new = [at for at, line in enumerate(strictcsv.lines(excerpt.data)) if line not in excerpt.known]
+    numbers = [excerpt.first_line + at for at in new]
+    yield from lint_rows(rail, table, [rows[at] for at in new], numbers, file)
+
+
+class _Excerpt(NamedTuple):
+    """A header, the lines that differ and their neighbours, as a small file of its own.
+
+    `first_line` is where its first row stands in the whole; `known` are lines that were clean.
+    """
+
+    data: bytes
+    first_line: int
+    known: frozenset[bytes]
+
+
+def _excerpt(header: bytes, data: bytes, olds: Sequence[bytes]) -> _Excerpt | None:
+    """Return what of a file has to be read, or `None` where only the whole will do."""
+    contents = (data, *olds)
+    if not all(one.startswith(header) and one.endswith(b"\n") for one in contents):
+        return None
+    found = middle(contents)
+    if found.start < len(header):
+        return None
+    lines = data.split(b"\n")
+    if len(set(lines)) != len(lines):
+        return None
+    changed = found.parts[0]
+    before = data.rfind(b"\n", 0, found.start - 1) + 1 if found.start > len(header) else found.start
+    end = found.start + len(changed)
+    after = data.find(b"\n", end) + 1 or end
+    neighbours = (data[before : found.start].rstrip(b"\n"), data[end:after].rstrip(b"\n"))
+    known = {line for part in found.parts[1:] for line in part.split(b"\n")}
+    number = found.first + 1 - (before < found.start)
+    return _Excerpt(header + data[before:after], number, frozenset(known.union(neighbours)))
