@@ -55,6 +55,7 @@ def reconcile(
 ) -> None:
     """Bring production to the newest signed release, in one transaction per revision."""
     del once  # the loop is the controller's role; a command always leaves when it is done
+    from controller.adapters import gitpack
     from controller.app import settings, wiring
     from controller.reconcile.cycle import converge
 
@@ -66,6 +67,8 @@ def reconcile(
                 _tell(outcome)
         if output is Output.JSON:
             emit_json({"outcomes": [_outcome_json(outcome) for outcome in outcomes]})
+    if any(outcome.published.commits for outcome in outcomes):
+        gitpack.start(world.repository.git_dir)
 
 
 def _decide(world: "World") -> "Decision | Applied":
