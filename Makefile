@@ -5,6 +5,7 @@ UV_VERSION := 0.13.8
 WORKERS ?= 2
 TESTS ?=
 DEMO ?=
+FAULTS ?=
 SIZE ?= full
 BENCH ?=
 
@@ -47,8 +48,8 @@ check: $(READY) ## Format, lint, types, import contracts, migrations: all of the
 	@echo "check: clean"
 
 .PHONY: faults
-faults: $(READY) ## Run the crash tests alone: a death at every effect, a database that drops
-	@$(BIN)/python -m pytest -q tests/faults
+faults: $(READY) ## Die on both sides of every effect of every story, and break all that is read (long)
+	@$(BIN)/python -m pytest -q --campaign tests/faults $(FAULTS)
 
 .PHONY: bench
 bench: $(READY) ## Measure, with a named baseline in the same run; SIZE=S, M, L or full (as is, ten minutes)

@@ -10,7 +10,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
@@ -20,9 +20,22 @@ from typing import IO, Self, TypeAlias, cast
 import pygit2
 from pygit2.enums import FileMode, ObjectType, RepositoryInitFlag, RepositoryOpenFlag
 
+from controller.adapters import gitfaults, gitrefs
 from controller.adapters.gitcli import child_environment, git_program
-from controller.kernel.errors import Corrupt, DeadlinePassed, Refused, Unavailable
+from controller.adapters.gitfaults import NoRepository, RepositoryBusy
+from controller.adapters.gitrefs import RefMoved
+from controller.kernel.errors import ControllerError, DeadlinePassed, Refused
 from controller.kernel.objects import Header, MissingObject, Oid
+
+__all__ = [
+    "Author",
+    "BadAuthor",
+    "GitRepository",
+    "NoRepository",
+    "RefMoved",
+    "RepositoryBusy",
+    "commit_content",
+]
 
 MANY = 64
 """From this many objects on, one streaming child is faster than reading in process."""
@@ -50,31 +63,6 @@ pygit2.settings.owner_validation = False
 pygit2.settings.cache_object_limit(ObjectType.TREE, _CACHED_OBJECT_BYTES_MAX)
 pygit2.settings.cache_object_limit(ObjectType.BLOB, _CACHED_OBJECT_BYTES_MAX)
 pygit2.settings.cache_max_size(_CACHE_BYTES_MAX)
-
-
-class NoRepository(Refused):
-    """A path holds no git repository that we can read."""
-
-    code = "git.no_repository"
-
-
-class RefMoved(Unavailable):
-    """A ref is not where it was when we looked: somebody else moved it first."""
-
-    code = "git.ref_moved"
-
-    def __init__(self, ref: str, *, expected: Oid | None, found: Oid | None) -> None:
-        names = [oid.hex()[:12] if oid else "nothing" for oid in (expected, found)]
-        super().__init__(
-            f"{ref} is at {names[1]}, not at {names[0]}", hint="look again and try again"
-        )
-        self.ref, self.expected, self.found = ref, expected, found
-
-
-class RepositoryBusy(Unavailable):
-    """Another program holds a lock of the repository."""
-
-    code = "git.busy"
 
 
 class BadAuthor(Refused):
@@ -147,18 +135,25 @@ class GitRepository:
 
     def header(self, oid: Oid) -> Header:
         """Return kind and size without inflating the contents."""
-        with _translated(oid):
+        with gitfaults.object_read(self.git_dir, oid):
             kind, size = self._odb.read_header(_key(oid))
         return Header(_KINDS[int(kind)], size)
 
     def read(self, oid: Oid) -> bytes:
         """Return the contents; the caller has looked at the header first."""
-        with _translated(oid):
+        with gitfaults.object_read(self.git_dir, oid):
             return bytes(self._odb.read(_key(oid))[1])
 
     def has(self, oid: Oid) -> bool:
-        """Whether the object is in the repository."""
-        return _key(oid) in self._repository
+        """Whether the object is in the repository; raise when that cannot be told."""
+        with gitfaults.object_read(self.git_dir, oid):
+            if _key(oid) in self._repository:
+                return True
+        why = gitfaults.why_missing(self.git_dir, oid)
+        if not isinstance(why, MissingObject):
+            raise why
+        gitfaults.check_whole(self.git_dir)
+        return False
 
     def read_many(self, oids: Iterable[Oid]) -> Iterator[bytes]:
         """Yield contents in the order asked for; a long list streams through a `git` child."""
@@ -167,7 +162,7 @@ class GitRepository:
         if len(first) < MANY:
             yield from map(self.read, first)
         else:
-            yield from _stream(self.git_dir, chain(first, rest))
+            yield from _stream(self, chain(first, rest))
 
     def raw_commit(self, oid: Oid) -> bytes:
         """Return a commit's bytes, signature and all."""
@@ -177,11 +172,11 @@ class GitRepository:
 
     def empty_tree(self) -> Oid:
         """Return the id of the tree that holds nothing, and make sure it is there."""
-        return Oid(self._odb.write(ObjectType.TREE, b"").raw)
+        return self._write(ObjectType.TREE, b"")
 
     def write_blob(self, data: bytes) -> Oid:
         """Store a file's bytes."""
-        return Oid(self._odb.write(ObjectType.BLOB, data).raw)
+        return self._write(ObjectType.BLOB, data)
 
     def write_tree(self, changes: Mapping[str, bytes | None], base: Oid | None = None) -> Oid:
         """Store `base` with files changed (`None` deletes; folders left empty go away)."""
@@ -194,7 +189,9 @@ class GitRepository:
                 assert isinstance(below, dict)  # a path that is a file and a folder: our mistake
                 level = below
             level[name] = data
-        return self._write_level(nested, base) or self.empty_tree()
+        with gitfaults.written(self.git_dir):
+            tree = self._write_level(nested, base)
+        return tree or self.empty_tree()
 
     def write_commit(self, raw_content: bytes, armored: str | None = None) -> Oid:
         """Store a commit; an armoured signature becomes its `gpgsig` header, as git writes it."""
@@ -202,7 +199,7 @@ class GitRepository:
         if armored:
             lines = armored.encode().rstrip(b"\n").split(b"\n")
             headers += b"\ngpgsig " + b"\n ".join(lines)
-        return Oid(self._odb.write(ObjectType.COMMIT, headers + blank + message).raw)
+        return self._write(ObjectType.COMMIT, headers + blank + message)
 
     def commit_files(
         self,
@@ -224,22 +221,29 @@ class GitRepository:
     # Commits and refs
 
     def resolve(self, ref: str) -> Oid | None:
-        """Return the commit a branch, tag, id or expression like `HEAD~2` names, or `None`."""
+        """Return the commit a branch, tag, id or expression like `HEAD~2` names, or `None`.
+
+        A name that is there and whose commit cannot be read raises.
+        """
         try:
             found = self._repository.revparse_single(ref)
-            return Oid(found.peel(pygit2.Commit).id.raw)
-        except (KeyError, ValueError, pygit2.GitError):
+        except (KeyError, ValueError, pygit2.GitError, OSError) as error:
+            self._check_nothing(ref, error)
             return None
+        try:
+            return Oid(found.peel(pygit2.Commit).id.raw)
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            self._check_nothing(ref, error)
+            return None  # it names a file or a folder
 
     def target(self, ref: str) -> Oid | None:
         """Return what a full ref name (`refs/heads/main`) points to, or `None`."""
-        reference = self._repository.references.get(ref)
-        found = reference.resolve().target if reference is not None else None
-        return Oid(found.raw) if isinstance(found, pygit2.Oid) else None
+        return gitrefs.target(self._repository, self.git_dir, ref)
 
     def head_ref(self) -> str:
         """Return the branch that HEAD names, `refs/heads/main`, even before its first commit."""
-        reference = self._repository.lookup_reference("HEAD")
+        with gitfaults.ref_read(self.git_dir, "HEAD"):
+            reference = self._repository.lookup_reference("HEAD")
         return str(reference.target) if isinstance(reference.target, str) else "HEAD"
 
     def tree_of(self, commit: Oid) -> Oid:
@@ -248,12 +252,12 @@ class GitRepository:
 
     def entry(self, tree: Oid, path: str) -> Oid | None:
         """Return the id of what stands at a path, unjudged: only good for telling apart."""
-        with _translated(tree):
+        with gitfaults.object_read(self.git_dir, tree):
             found = self._repository[_key(tree)]
-        try:
-            return Oid((cast(pygit2.Tree, found) / path).id.raw)
-        except (KeyError, TypeError):
-            return None
+            try:
+                return Oid((cast(pygit2.Tree, found) / path).id.raw)
+            except (KeyError, TypeError):
+                return None  # no such name, or a file where a folder would have to be
 
     def parents_of(self, commit: Oid) -> tuple[Oid, ...]:
         """Return a commit's parents."""
@@ -264,37 +268,36 @@ class GitRepository:
         self._commit(ancestor), self._commit(descendant)
         if ancestor == descendant:
             return True
-        return bool(self._repository.descendant_of(_key(descendant), _key(ancestor)))
+        with gitfaults.object_read(self.git_dir, descendant):
+            if self._repository.descendant_of(_key(descendant), _key(ancestor)):
+                return True
+        gitfaults.check_whole(self.git_dir)
+        return False
 
     def first_parents(self, tip: Oid, until: Oid | None = None) -> Iterator[Oid]:
         """Yield the first-parent path from `tip` back, before `until` or to its beginning."""
         here: Oid | None = tip
         while here is not None and here != until:
             yield here
-            here = next(iter(self.parents_of(here)), None)
+            parents = self.parents_of(here)
+            if not parents:
+                gitfaults.check_depth(self.git_dir, here)
+            here = parents[0] if parents else None
 
     def references(self, prefix: str) -> dict[str, Oid]:
         """Return the refs whose full names start with a prefix, and what they point to."""
-        found = {name: self.target(name) for name in self._repository.references}
+        with gitfaults.ref_read(self.git_dir, prefix):
+            names = sorted(self._repository.references)
+            gitfaults.check_refs(self.git_dir, set(names))
+        found = {name: self.target(name) for name in names}
         return {name: oid for name, oid in found.items() if oid and name.startswith(prefix)}
 
     def move(self, ref: str, old: Oid | None, new: Oid) -> None:
-        """Move a ref from `old` (`None`: it is not there yet) to `new`, or raise `RefMoved`."""
-        references = self._repository.references
-        try:
-            if old is None:
-                references.create(ref, _key(new), force=False)
-                return
-            reference = references.get(ref)
-            if reference is None or reference.target != _key(old):
-                raise RefMoved(ref, expected=old, found=self.target(ref))
-            # libgit2 compares again, under the ref's lock, with what this object was read as.
-            reference.set_target(_key(new))
-        except (pygit2.AlreadyExistsError, pygit2.GitError, ValueError) as error:
-            found = self.target(ref)
-            if found == old:
-                raise RepositoryBusy(f"{ref}: {error}", hint="try again") from error
-            raise RefMoved(ref, expected=old, found=found) from error
+        """Move a ref from `old` (`None`: it is not there yet) to `new`, or raise `RefMoved`.
+
+        A lock that a process left behind by dying is taken away; see `gitrefs`.
+        """
+        gitrefs.move(self._repository, self.git_dir, ref, old, new)
 
     # Settings
 
@@ -313,10 +316,8 @@ class GitRepository:
         if handle is None:
             try:
                 handle = pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
-            except pygit2.GitError as error:
-                raise NoRepository(
-                    f"{self.path}: {error}", hint="give the path of a git repository (SHA-1 ids)"
-                ) from error
+            except (pygit2.GitError, OSError) as error:
+                raise gitfaults.why_closed(self.path, error) from error
             self._handles.repository = handle
             self._handles.odb = handle.odb
         return handle
@@ -327,9 +328,28 @@ class GitRepository:
         odb: pygit2.Odb = self._handles.odb
         return odb
 
+    def _write(self, kind: ObjectType, data: bytes) -> Oid:
+        with gitfaults.written(self.git_dir):
+            return Oid(self._odb.write(kind, data).raw)
+
+    def _check_nothing(self, ref: str, error: Exception) -> None:
+        """Raise unless nothing is what is there under a name."""
+        fault = gitfaults.why_nothing(self.git_dir)
+        if fault is not None:
+            raise fault from error
+        base = re.split(r"[~^@:]", ref)[0]
+        for name in (base, f"refs/{base}", f"refs/tags/{base}", f"refs/heads/{base}"):
+            commit = self.target(name) if pygit2.reference_is_valid_name(name) else None
+            if commit is not None and not self.has(commit):
+                raise MissingObject(commit, name) from error
+
     def _commit(self, oid: Oid) -> pygit2.Commit:
-        with _translated(oid):
-            found = self._repository[_key(oid)]
+        try:
+            with gitfaults.object_read(self.git_dir, oid):
+                found = self._repository[_key(oid)]
+        except MissingObject:
+            gitfaults.check_whole(self.git_dir)
+            raise
         if found.type_str != "commit":
             raise MissingObject(oid, "asked for as a commit")
         return cast(pygit2.Commit, found)
@@ -355,18 +375,9 @@ def _key(oid: Oid) -> pygit2.Oid:
     return pygit2.Oid(raw=oid)
 
 
-@contextmanager
-def _translated(oid: Oid) -> Iterator[None]:
-    try:
-        yield
-    except KeyError:
-        raise MissingObject(oid) from None
-    except pygit2.GitError as error:
-        raise Corrupt(f"object {oid.hex()}: {error}", hint="run `git fsck`") from error
-
-
-def _stream(git_dir: Path, oids: Iterator[Oid]) -> Iterator[bytes]:
+def _stream(repository: GitRepository, oids: Iterator[Oid]) -> Iterator[bytes]:
     """Yield contents from one `git cat-file --batch`, a bounded number of questions ahead."""
+    git_dir = repository.git_dir
     command = [git_program(), "-c", f"safe.directory={git_dir}", f"--git-dir={git_dir}"]
     environment = child_environment(
         settings={"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
@@ -391,10 +402,16 @@ def _stream(git_dir: Path, oids: Iterator[Oid]) -> Iterator[bytes]:
                 _ask(child.stdin, oids, asked)
                 if not asked:
                     break
-                yield _answer(child.stdout, asked.popleft(), deadline)
+                oid = asked.popleft()
+                data = _answer(child.stdout, oid)
+                if data is None:
+                    raise _silence(repository, oid, deadline)
+                yield data
         finally:
             deadline.cancel()
             child.kill()
+            with suppress(BrokenPipeError):  # questions that nobody reads any more
+                child.stdin.close()
 
 
 def _ask(stdin: IO[bytes], oids: Iterator[Oid], asked: "deque[Oid]") -> None:
@@ -409,15 +426,23 @@ def _ask(stdin: IO[bytes], oids: Iterator[Oid], asked: "deque[Oid]") -> None:
         asked.extend(more)
 
 
-def _answer(stdout: IO[bytes], oid: Oid, deadline: threading.Timer) -> bytes:
+def _answer(stdout: IO[bytes], oid: Oid) -> bytes | None:
+    """Return the contents of the next object; `None` when git could not give them."""
     words = stdout.readline().split()
-    if len(words) == 2 and words[1] == b"missing":
-        raise MissingObject(oid)
     if len(words) == 3 and words[0] == oid.hex().encode():
         size = int(words[2])
         data = stdout.read(size + 1)
         if len(data) == size + 1:
             return data[:-1]
+    return None
+
+
+def _silence(repository: GitRepository, oid: Oid, deadline: threading.Timer) -> ControllerError:
+    """Return why the child gave no contents: libgit2 tells more about an object than it does."""
     if not deadline.is_alive():
-        raise DeadlinePassed(f"reading objects took longer than {READ_MANY_SECONDS:g} s")
-    raise Corrupt(f"git stopped while it read object {oid.hex()}", hint="run `git fsck`")
+        return DeadlinePassed(f"reading objects took longer than {READ_MANY_SECONDS:g} s")
+    try:
+        repository.read(oid)
+    except ControllerError as error:
+        return error
+    return gitfaults.ObjectDamaged(oid, "git stopped while it read it")

@@ -1,99 +1,52 @@
-"""A pass that dies between any two effects leaves one whole revision, and the next one finishes."""
+"""A pass that dies at any effect leaves one whole revision, and the next one finishes.
 
-import itertools
-import json
-import signal
-import subprocess
-import sys
+Which effects there are is seen, not written here: see `effects.txt`. The campaign (`make faults`)
+dies on both sides of each; a run of all tests dies once before each kind of effect of a small
+release, and at the turning points of the other passes.
+"""
+
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from controller.adapters.postgres import connect, transaction, with_database
+from controller.adapters.postgres import connect, reading, transaction, with_database
 from controller.audit.prove import verify_database, verify_git
 from controller.reconcile.apply import digest_texts
 from controller.stores.control import outbox
 from controller.stores.control.model import OutboxKind
 from controller.stores.directory import store as directory
+from tests.faults.stories import RELEASE, STORIES, Story
 from tests.support import world
-from tests.support.house import ROOT
-from tests.support.world import NEW_RANGE, RANGES, Shop
+from tests.support.deaths import everywhere, once, turning_points
+from tests.support.mortal import BULK, FEW, REBUILD, Mortals
+from tests.support.tracer import Doom
+from tests.support.world import Shop
 
 MINUTE = timedelta(minutes=1)
+States = dict[int, dict[str, str]]
+NewShops = Callable[[], AbstractContextManager[tuple[Shop, str]]]
 
 
-class Mortals:
-    """Passes that are killed before an effect, each in a process of its own."""
-
-    def __init__(self, child: subprocess.Popen[str]) -> None:
-        self._child = child
-
-    def reconcile_dying_at(self, deadly_effect: int, shop: Shop, url: str) -> bool:
-        """Run passes that die before the n-th effect; return whether they survived."""
-        assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        asked = {
-            "deadly_effect": deadly_effect,
-            "home": str(shop.folder.parent),
-            "url": url,
-            "now": shop.clock.now().isoformat(),
-        }
-        self._child.stdin.write(f"{json.dumps(asked)}\n")
-        self._child.stdin.flush()
-        status = int(self._child.stdout.readline())
-        assert status in (0, -signal.SIGKILL)
-        return status == 0
-
-
-@pytest.fixture(scope="module")
-def first_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the home of the shop that all others are copies of."""
-    return world.start(tmp_path_factory.mktemp("first-day"))
-
-
-@pytest.fixture(scope="module")
-def mortals(first_day: Path) -> Iterator[Mortals]:
-    """Return the process that passes are forked from."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.mortal", str(first_day)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as child:
-        yield Mortals(child)
-        assert child.stdin is not None
-        child.stdin.close()
-
-
-@pytest.fixture
-def shop(first_day: Path, tmp_path: Path, database_url: str) -> Iterator[Shop]:
-    """Return a shop whose first release is applied."""
-    with world.open_connection(database_url) as connection:
-        made = Shop.copy(first_day, tmp_path, connection)
-        made.reconcile()
-        yield made
-
-
-def content(shop: Shop) -> dict[str, str]:
-    """Return what production serves: the recomputed digest of each table."""
+def served(shop: Shop) -> tuple[int, dict[str, str]]:
+    """Return the revision that production is at, and the recomputed digest of each table."""
     connection = shop.world().connection
-    with transaction(connection):
-        return digest_texts(directory.recompute(connection))
+    # One look: what a dead process had asked for may be done only now.
+    with reading(connection):
+        digests = digest_texts(directory.recompute(connection))
+        assert digest_texts(directory.kept(connection)) == digests
+        return shop.revision, digests
 
 
-def assert_whole(shop: Shop, states: dict[int, dict[str, str]]) -> None:
+def assert_whole(shop: Shop, states: States) -> int:
     """Production serves exactly what belongs to the revision it says it is at."""
-    connection = shop.world().connection
-    found = content(shop)
-    with transaction(connection):
-        assert digest_texts(directory.kept(connection)) == found
-    assert states.setdefault(shop.revision, found) == found
+    revision, digests = served(shop)
+    assert states.setdefault(revision, digests) == digests
+    return revision
 
 
 def assert_proven(shop: Shop) -> None:
@@ -101,121 +54,97 @@ def assert_proven(shop: Shop) -> None:
     connection = shop.world().connection
     proof = verify_git(shop.repository, shop.root, shop.controller, now=shop.clock.now())
     with transaction(connection):
-        found = verify_database(connection, proof, table_digests=lambda: content(shop))
+        found = verify_database(connection, proof, table_digests=lambda: served_digests(shop))
         assert outbox.queued(connection, OutboxKind.AUDIT_COMMIT) == 0
     assert len(proof.links) == found.rows == shop.revision
     assert found.lag == 0
 
 
-@dataclass
-class Deaths:
-    """How many passes died, and which revisions were found behind them, counted from before."""
-
-    effects: int
-    found: Counter[int]
+def served_digests(shop: Shop) -> dict[str, str]:
+    """Return the recomputed digest of each table."""
+    return digest_texts(directory.recompute(shop.world().connection))
 
 
-def die_at_every_effect(
-    shop: Shop, url: str, mortals: Mortals, change: Callable[[int], object]
-) -> Deaths:
-    """Change something, die at the first effect, finish; again for the next, until one survives."""
-    states: dict[int, dict[str, str]] = {}
-    found: Counter[int] = Counter()
-    for deadly_effect in itertools.count(1):
-        shop.clock.advance(MINUTE)
-        change(deadly_effect)
-        before = shop.revision
-        assert_whole(shop, states)
-
-        survived = mortals.reconcile_dying_at(deadly_effect, shop, url)
-
-        found[shop.revision - before] += 1
-        assert_whole(shop, states)
-        shop.reconcile()
-        assert shop.revision == before + 1
-        assert_whole(shop, states)
-        assert_proven(shop)
-        if survived:
-            return Deaths(deadly_effect, found)
-    raise AssertionError
-
-
-def another_range(shop: Shop, number: int) -> None:
-    """Publish one more card range, and take the one before it away."""
-    line, before = (NEW_RANGE.replace("990600", f"{991000 + n}") for n in (number, number - 1))
-    there = before in shop.read(RANGES).decode().splitlines()
-    shop.publish(add=[line], drop=[before] if there else [])
-
-
-def test_a_crash_at_any_effect_of_a_release_leaves_one_whole_revision(
-    shop: Shop, database_url: str, mortals: Mortals
-) -> None:
-    def change(number: int) -> None:
-        another_range(shop, number)
-
-    deaths = die_at_every_effect(shop, database_url, mortals, change)
-
-    assert deaths.effects > 40
-    assert set(deaths.found) == {0, 1}
-    assert shop.serial == deaths.effects + 1
-
-
-def test_a_crash_at_any_effect_of_a_revert_leaves_one_whole_revision(
-    shop: Shop, database_url: str, mortals: Mortals
-) -> None:
-    def change(number: int) -> None:
-        another_range(shop, number)
-        shop.reconcile()
-        shop.revert_release(shop.released[0])
-
-    deaths = die_at_every_effect(shop, database_url, mortals, change)
-
-    assert set(deaths.found) == {0, 1}
-    assert shop.serial == 1
-
-
-def test_a_crash_at_any_effect_of_a_commit_without_changes_leaves_the_revision(
-    shop: Shop, database_url: str, mortals: Mortals
-) -> None:
-    before = content(shop)
-    for deadly_effect in itertools.count(1):
-        head = shop.commit({"README.md": f"{deadly_effect}\n".encode()})
-
-        survived = mortals.reconcile_dying_at(deadly_effect, shop, database_url)
-
-        shop.reconcile()
-        applied = shop.applied()
-        assert applied is not None
-        assert (applied.commit, applied.revision, content(shop)) == (head, 1, before)
-        assert_proven(shop)
-        if survived:
-            return
+def dooms(story: Story, tried: Sequence[str], *, campaign: bool) -> list[Doom]:
+    """Return the deaths that a story dies in this run."""
+    if campaign:
+        return list(everywhere(tried))
+    if story is RELEASE:
+        return list(once(tried))
+    return list(turning_points(tried))
 
 
 @pytest.mark.slow
-def test_a_crash_at_any_effect_of_the_first_pass_leaves_nothing_or_one_whole_revision(
-    first_day: Path, tmp_path: Path, server_url: str, template_database: str, mortals: Mortals
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_a_pass_that_dies_leaves_one_whole_revision_and_the_next_one_finishes(
+    story: Story, shop: Shop, database_url: str, deadly: Mortals, campaign: bool
+) -> None:
+    states: States = {}
+    found: Counter[int] = Counter()
+
+    def before(number: int) -> int:
+        shop.clock.advance(MINUTE)
+        story.begin(shop, number)
+        return assert_whole(shop, states)
+
+    old = before(1)
+    alive = deadly.reconcile(shop, database_url, limits=story.limits, rails=story.rails(1))
+    assert assert_whole(shop, states) == old + story.revisions
+    for number, doom in enumerate(dooms(story, alive.tried, campaign=campaign), start=2):
+        old = before(number)
+
+        dead = deadly.reconcile(
+            shop, database_url, doom, limits=story.limits, rails=story.rails(number)
+        )
+
+        # One effect more or less is a folder of git's that was there already.
+        assert dead.died or doom.effect >= len(alive.tried) - 1
+        found[assert_whole(shop, states) - old] += 1
+        shop.reconcile()
+        assert assert_whole(shop, states) == old + story.revisions
+        assert_proven(shop)
+    assert set(found) == ({0, story.revisions} if len(alive.tried) > 3 else {0})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "limits", [FEW, BULK, REBUILD], ids=["few rows", "many rows", "tables built anew"]
+)
+def test_a_first_pass_that_dies_leaves_nothing_or_one_whole_revision(
+    limits: tuple[int, int], new_shops: NewShops, deadly: Mortals, campaign: bool
 ) -> None:
     found: Counter[int] = Counter()
-    states: dict[int, dict[str, str]] = {}
-    for deadly_effect in itertools.count(1):
+    states: States = {}
+    with new_shops() as (shop, url):
+        tried = deadly.reconcile(shop, url, limits=limits).tried
+    for doom in everywhere(tried) if campaign else turning_points(tried):
+        with new_shops() as (shop, url):
+            dead = deadly.reconcile(shop, url, doom, limits=limits)
+
+            assert dead.died or doom.effect >= len(tried) - 1
+            found[assert_whole(shop, states)] += 1
+            shop.reconcile()
+            assert assert_whole(shop, states) == 1
+            assert_proven(shop)
+    assert set(found) == {0, 1}
+
+
+@pytest.fixture
+def new_shops(first_day: Path, tmp_path: Path, server_url: str, template_database: str) -> NewShops:
+    """Return what opens one shop after the other, each with an empty database of its own."""
+    numbers = count()
+
+    @contextmanager
+    def new() -> Iterator[tuple[Shop, str]]:
         with (
             fresh_database(server_url, template_database) as url,
             world.open_connection(url) as connection,
         ):
-            shop = Shop.copy(first_day, tmp_path / str(deadly_effect), connection)
+            yield Shop.copy(first_day, tmp_path / str(next(numbers)), connection), url
 
-            survived = mortals.reconcile_dying_at(deadly_effect, shop, url)
-
-            found[shop.revision] += 1
-            assert_whole(shop, states)
-            shop.reconcile()
-            assert shop.revision == 1
-            assert_whole(shop, states)
-            assert_proven(shop)
-        if survived:
-            assert set(found) == {0, 1}
-            return
+    return new
 
 
 @contextmanager
@@ -225,5 +154,7 @@ def fresh_database(server_url: str, template: str) -> Iterator[str]:
     with connect(server_url, application_name="tests", autocommit=True) as administrator:
         copy = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
         administrator.execute(copy)
-        yield with_database(server_url, name)
-        administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        try:
+            yield with_database(server_url, name)
+        finally:
+            administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,124 +1,149 @@
-"""A pass that kills itself: `python -m tests.support.mortal HOME`, then one line of JSON per pass.
+"""Acts that are watched, and die where they are told to, each in a process of its own.
 
-Each line on stdin names a shop, its database, an instant and a number n. A fork of this process
-runs passes there and dies by SIGKILL right before its n-th effect: a statement or a COPY, the
-commit of a transaction, writing a git object, moving a ref. What became of it (0, or the signal's
-negative) is answered on stdout. Forking spares each pass the imports and the reading of rails.
+`Mortals` starts `python -B -m tests.support.mortal HOME` and sends it one line of JSON per act; a
+fork of that process does the act under the eyes of `tracer`, and what it did comes back as one
+line. Forking spares each act the imports and the reading of rails.
 """
 
 import json
 import os
-import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from controller.adapters.git import GitRepository
-from controller.adapters.postgres import Cursor
+from controller.adapters.embedded import EmbeddedPostgres
+from controller.adapters.migrations import migrate
+from controller.adapters.postgres import connect
+from controller.adapters.shipped import shipped
+from controller.plan import strategy
 from controller.reconcile.cycle import converge
+from controller.reconcile.rails import Rails
+from tests.support import commands
+from tests.support.house import ROOT
+from tests.support.tracer import Doom, Watched, When, watch
 from tests.support.world import Shop, open_connection
 
-GIT_EFFECTS = frozenset({"empty_tree", "write_blob", "write_tree", "write_commit", "move"})
+FEW, BULK, REBUILD = (1_000, 10), (0, 0), (0, 10_000)
+"""Limits of `plan.strategy` that choose each way for the few rows of a test."""
 
 
-class Fate:
-    """Counts effects and strikes before the deadly one."""
+class Mortals:
+    """The process that acts are forked from."""
 
-    def __init__(self, deadly_effect: int) -> None:
-        self._left = deadly_effect
+    def __init__(self, child: "subprocess.Popen[str]") -> None:
+        self._child = child
 
-    def tempt(self) -> None:
-        """Count one effect."""
-        self._left -= 1
-        if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def run(self, act: str, home: Path, doom: Doom | None = None, **facts: Any) -> Watched:
+        """Do an act under watch and return what it did, and whether it lived."""
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        asked = {"act": act, "home": str(home), "doom": doom and asdict(doom), "facts": facts}
+        self._child.stdin.write(f"{json.dumps(asked)}\n")
+        self._child.stdin.flush()
+        found = json.loads(self._child.stdout.readline())
+        watched = Watched(**{**found, "unknown": set(found["unknown"])})
+        assert watched.unknown == set(), "a system call that tests/support/syscalls.py lacks"
+        assert watched.died or watched.status == 0, watched
+        assert doom is not None or not watched.died
+        return watched
 
-
-class MortalRepository(GitRepository):
-    """A repository whose writes are effects."""
-
-    fate: Fate
-
-    def __getattribute__(self, name: str) -> Any:
-        found = object.__getattribute__(self, name)
-        if name not in GIT_EFFECTS:
-            return found
-        call: Callable[..., Any] = found
-
-        def tempting(*args: Any, **kwargs: Any) -> Any:
-            self.fate.tempt()
-            return call(*args, **kwargs)
-
-        return tempting
-
-
-class MortalConnection:
-    """A connection whose statements and commits are effects."""
-
-    def __init__(self, target: Any, fate: Fate) -> None:
-        self._target, self._fate = target, fate
-        target.cursor_factory = mortal_cursor(fate)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._target, name)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit as an effect of its own."""
-        with self._target.transaction():
-            yield
-            self._fate.tempt()
+    def reconcile(
+        self,
+        shop: Shop,
+        url: str,
+        doom: Doom | None = None,
+        *,
+        limits: tuple[int, int] = FEW,
+        rails: int = 0,
+    ) -> Watched:
+        """Run passes until production is at the branch."""
+        now = shop.clock.now().isoformat()
+        facts = {"url": url, "now": now, "limits": limits, "rails": rails}
+        return self.run("reconcile", shop.folder.parent, doom, **facts)
 
 
-def mortal_cursor(fate: Fate) -> type[Cursor[Any]]:
-    """Return a class of cursors whose statements are effects."""
-
-    class MortalCursor(Cursor[Any]):
-        def execute(self, *args: Any, **kwargs: Any) -> Any:
-            fate.tempt()
-            return super().execute(*args, **kwargs)
-
-        def executemany(self, *args: Any, **kwargs: Any) -> None:
-            fate.tempt()
-            super().executemany(*args, **kwargs)
-
-        def copy(self, *args: Any, **kwargs: Any) -> Any:
-            fate.tempt()
-            return super().copy(*args, **kwargs)
-
-    return MortalCursor
+@contextmanager
+def mortals(home: Path) -> Iterator[Mortals]:
+    """Start the process that acts are forked from; it knows the rails of the shop in `home`."""
+    with subprocess.Popen(
+        [sys.executable, "-B", "-m", "tests.support.mortal", str(home)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        yield Mortals(child)
+        assert child.stdin is not None
+        child.stdin.close()
 
 
-def reconcile(home: Path, url: str, deadly_effect: int, now: datetime) -> None:
-    """Bring production to the branch, or die."""
-    fate = Fate(deadly_effect)
+def retitled(number: int) -> Rails:
+    """Return the shipped rails, saying something else of themselves: other policies, same rules."""
+    files = dict(shipped("policies"))
+    rail = json.loads(files["card-bin/rail.json"])
+    rail["title"] = f"Card ranges, worded anew {number}"
+    return Rails({**files, "card-bin/rail.json": json.dumps(rail).encode()})
+
+
+def _reconcile(home: Path, url: str, now: str, limits: list[int], rails: int) -> None:
+    strategy.DELTA_ROWS_MAX, strategy.STAGED_SHARE_MAX = limits
     with open_connection(url) as connection:
         shop = Shop.open(home)
-        shop.clock.instant = now
-        repository = MortalRepository.open(shop.folder)
-        repository.fate = fate
-        mortal: Any = MortalConnection(connection, fate)
-        list(converge(shop.world(mortal, repository=repository)))
+        shop.clock.instant = datetime.fromisoformat(now)
+        if rails:
+            shop.rails = retitled(rails)
+        list(converge(shop.world(connection)))
+
+
+def _migrate(home: Path, url: str) -> None:
+    del home
+    with connect(url, application_name="tests", autocommit=True) as connection:
+        migrate(connection)
+
+
+def _serve(home: Path) -> None:
+    with EmbeddedPostgres(home / "state"):
+        pass
+
+
+def _command(home: Path, arguments: list[str]) -> None:
+    os.chdir(home / "shop")
+    said = commands.run(*arguments)
+    if said.exit_code:
+        raise SystemExit(said.err)
+
+
+_ACTS: dict[str, Callable[..., None]] = {
+    "reconcile": _reconcile,
+    "migrate": _migrate,
+    "serve": _serve,
+    "command": _command,
+}
 
 
 def main(home: Path) -> None:
-    """Read the rails of some shop, then run passes as they are asked for."""
+    """Read the rails of some shop, then do acts as they are asked for."""
     shop = Shop.open(home)
     rails = shop.rails.at(shop.repository, shop.tree)
     for name in rails.names:
         rails.rail(name)
     for line in sys.stdin:
         asked = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            now = datetime.fromisoformat(asked["now"])
-            reconcile(Path(asked["home"]), asked["url"], asked["deadly_effect"], now)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        where, doom = Path(asked["home"]), asked["doom"]
+        watched = watch(
+            partial(_ACTS[asked["act"]], where, **asked["facts"]),
+            where,
+            doom=doom and Doom(doom["effect"], When(doom["when"]), doom["delay_seconds"]),
+            children=asked["act"] == "command",
+        )
+        found = {**asdict(watched), "unknown": sorted(watched.unknown)}
+        sys.stdout.write(f"{json.dumps(found)}\n")
         sys.stdout.flush()
 
 
