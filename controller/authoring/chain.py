@@ -15,6 +15,7 @@ from controller.authoring.view import View
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import History, Oid
+from controller.reconcile import resets
 from controller.reconcile.succession import SignedRelease, candidate, rollback_authority
 from controller.trust import history
 from controller.trust.history import Accepted, RollbackReason, RollbackRefused
@@ -26,8 +27,8 @@ def check_chain(objects: History, offered: SignedRelease, now: datetime) -> None
     One that goes back needs the word of a rollback key, where the commit is there to ask.
     """
     environment = offered.statement.environment
-    reset = offered.root.root.reset.get(environment)
-    based = (reset.serial, reset.sha256) if reset is not None else None
+    root = offered.root.root
+    reset = resets.brought(objects, offered.tree, root, environment)
     known = Accepted()
     for found in _releases_before(objects, offered):
         one = candidate(
@@ -35,14 +36,15 @@ def check_chain(objects: History, offered: SignedRelease, now: datetime) -> None
         )
         # What never followed was never accepted, so nothing has to follow it.
         with suppress(Untrusted):
-            known = history.advance(known, one, reset=based)
+            after = reset.at(objects, found.commit) if reset is not None else None
+            known = history.advance(known, one, reset=after)
     last = candidate(
         offered.commit,
         offered.verified.digest,
         offered.statement,
         at_baseline=known.serial_high is None,
     )
-    history.advance(known, last, reset=based)
+    history.advance(known, last, reset=resets.reset_of(root, environment))
     _check_return(objects, known, offered, now)
 
 

@@ -30,8 +30,9 @@ from controller.authoring.compose import (
     next_release,
     says_the_same,
 )
+from controller.authoring.growing import Base, base
 from controller.authoring.rails import overridden, rails_of
-from controller.authoring.releases import Found, current, highest
+from controller.authoring.releases import Found
 from controller.authoring.signing import envelope_file
 from controller.authoring.together import Part, check_together
 from controller.authoring.trusted import signing_key
@@ -141,8 +142,8 @@ class Released:
 def propose(workspace: Workspace, root: Root, request: Request, now: datetime) -> Proposal:
     """Return the next release, or raise what its controller would raise."""
     view = workspace.committed()
-    present = current(workspace, request.environment)
-    newest = highest(workspace, request.environment)
+    grown = base(workspace, root, request.environment)
+    present = grown.present
     live = present.statement.bundles if present else ()
     listed = next_live(
         live,
@@ -153,8 +154,8 @@ def propose(workspace: Workspace, root: Root, request: Request, now: datetime) -
     release = next_release(
         Before(
             present.statement if present else None,
-            present.ref if present else None,
-            newest.ref if newest else None,
+            grown.present_ref,
+            grown.newest,
         ),
         listed,
         repository=root.repository,
@@ -163,13 +164,15 @@ def propose(workspace: Workspace, root: Root, request: Request, now: datetime) -
         created=now,
         expires=request.expires,
     )
-    if present is not None and says_the_same(release, present.statement):
+    is_same = present is not None and says_the_same(release, present.statement)
+    if present is not None and is_same and not grown.starts_again:
         raise NothingToRelease(
             f"release {present.statement.serial} of {request.environment} says this already"
         )
     parts = check_release(workspace, release, root, now)
     check_together(view.objects, parts, rails_of(view))
-    return Proposal(release, release.payload(), present, _doubts(view, present, root, now))
+    notes = _started_again(root, grown) or _doubts(view, present, root, now)
+    return Proposal(release, release.payload(), present, notes)
 
 
 def check_release(
@@ -262,9 +265,9 @@ def add_signature(
     release = statements.parse(payload)
     role = root.release_role(environment)
     key = signing_key(root, role.keys, signer.public, f"releases of {environment}", now)
-    newest = highest(workspace, environment)
-    is_newest = newest is not None and newest.ref.sha256 == sha256(payload)
-    if not is_newest and release.previous != (newest.ref if newest else None):
+    newest = base(workspace, root, environment).newest
+    is_newest = newest is not None and newest.sha256 == sha256(payload)
+    if not is_newest and release.previous != newest:
         raise ReleaseOutdated(
             f"release {release.serial} of {environment} does not follow the newest one",
             hint="propose it again: `countersign promote`",
@@ -344,6 +347,17 @@ def _check_files(workspace: Workspace, version: VerifiedVersion) -> Oid:
         f"no commit of this branch holds the files of {statement.bundle}@{statement.version}",
         hint=f"commit {path} as it was signed, or sign it again",
     )
+
+
+def _started_again(root: Root, grown: Base) -> tuple[str, ...]:
+    """Say that the release grows from another one than the one in force."""
+    if not grown.starts_again or grown.newest is None:
+        return ()
+    note = (
+        f"root {root.version} lets serials start again: this release grows from release "
+        f"{grown.newest.serial}, not from the one in force"
+    )
+    return (note,)
 
 
 def _doubts(view: View, present: Found | None, root: Root, now: datetime) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ paths are in `delegation`, what one document says of another in `listed`: the sa
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
@@ -172,7 +172,8 @@ class Expired(Untrusted):
 class Role(Generic[K_co]):
     """Some keys and how many different owners of them have to sign.
 
-    `grandfathered` are digests of documents whose signatures count whatever became of the keys.
+    `grandfathered` are digests of documents whose signatures count whatever became of the keys;
+    `former` are keys that were revoked, which count for those documents only.
     """
 
     name: str
@@ -180,6 +181,15 @@ class Role(Generic[K_co]):
     threshold: int
     exclude_author: bool = False
     grandfathered: frozenset[str] = frozenset()
+    former: tuple[K_co, ...] = ()
+
+    def for_document(self, digest: str) -> "Role[K_co]":
+        """Return who may have signed a document: for a grandfathered one, former keys as well."""
+        if digest not in self.grandfathered:
+            return self
+        here = {key.id for key in self.keys}
+        gone = tuple(key for key in self.former if key.id not in here)
+        return replace(self, keys=(*self.keys, *gone))
 
     def __post_init__(self) -> None:
         """A role that exists can be met, and only by `threshold` owners."""

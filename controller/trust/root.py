@@ -197,9 +197,11 @@ def parse_root(payload: bytes) -> Root:
     """Read a root document; every inconsistency is a `MalformedRoot` with its pointer."""
     wire = rootfile.read(payload)
     grandfathered = frozenset(wire.grandfathered)
+    revoked = tuple(wire.keys[key] for key in wire.revoked)
 
     def role(name: str, wanted: WireRole) -> Role[PublicKey]:
-        return replace(_role(name, wanted, wire), grandfathered=grandfathered)
+        made = _role(name, wanted, wire)
+        return replace(made, grandfathered=grandfathered, former=revoked)
 
     def roles(name: str, wanted: Mapping[str, WireRole]) -> dict[str, Role[PublicKey]]:
         return {where: role(f"{name}/{where}", one) for where, one in wanted.items()}

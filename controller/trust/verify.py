@@ -105,7 +105,8 @@ def verify(
     """Return the one payload of `envelopes` when the role's threshold signed it, or raise.
 
     `author` is the owner who wrote the change, where the role excludes them from its threshold.
-    A digest that the role grandfathers still needs the signatures, but no key is judged by date.
+    A digest that the role grandfathers still needs the signatures, but no key is judged by date,
+    and those that were revoked count.
     """
     envelope = merge(envelopes)
     if envelope.payload_type not in PAYLOAD_TYPES:
@@ -114,6 +115,7 @@ def verify(
         raise WrongPayloadType(envelope.payload_type, payload_type)
     digest = envelope.digest
     judged_at = None if digest in role.grandfathered else now
+    role = role.for_document(digest)
     with explained(envelope, role):
         count = core.require(role, accepted(envelope, role.keys), now=judged_at, author=author)
     signers = frozenset(KeyId(one) for one in count.signers)

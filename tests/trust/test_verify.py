@@ -199,6 +199,19 @@ def test_a_grandfathered_document_outlives_its_keys_but_not_its_signatures() -> 
         ask(sealed(b"{}", by=[BOB]), of=kept)
 
 
+def test_a_key_that_left_its_role_counts_for_what_is_grandfathered_and_nothing_else() -> None:
+    made = sealed(b"{}", by=[ALICE, BOB])
+    left = replace(role(ALICE, CAROL, threshold=2), former=(BOB.key,))
+
+    with pytest.raises(ThresholdNotMet):
+        ask(made, of=left)
+    with pytest.raises(ThresholdNotMet):
+        ask(
+            sealed(b"[]", by=[ALICE, BOB]), of=replace(left, grandfathered=frozenset({made.digest}))
+        )
+    assert ask(made, of=replace(left, grandfathered=frozenset({made.digest}))) == {"alice", "bob"}
+
+
 def test_both_schemes_meet_one_threshold() -> None:
     carol = Person.named("carol", scheme=Scheme.SSHSIG)
 
