@@ -24,6 +24,7 @@ from controller.adapters import gitfaults, gitrefs
 from controller.adapters.gitcli import child_environment, git_program
 from controller.adapters.gitfaults import NoRepository, RepositoryBusy
 from controller.adapters.gitrefs import RefMoved
+from controller.adapters.recent import BYTES_MAX, OBJECT_BYTES_MAX, RecentObjects
 from controller.kernel.errors import ControllerError, DeadlinePassed, Refused
 from controller.kernel.objects import Header, MissingObject, Oid
 
@@ -42,8 +43,6 @@ MANY = 64
 
 READ_MANY_SECONDS = 1800.0
 
-_CACHED_OBJECT_BYTES_MAX = 128 * 1024
-_CACHE_BYTES_MAX = 32 * 1024 * 1024
 
 _AHEAD = 1000  # 41 bytes each: less than the 64 KiB that a pipe holds
 
@@ -59,10 +58,9 @@ _NAME = re.compile(r"[^<>\x00-\x1f\x7f]{1,200}")
 pygit2.settings.enable_fsync_gitdir(True)
 pygit2.settings.enable_strict_hash_verification(False)
 pygit2.settings.owner_validation = False
-# One pass asks several times for the same few trees and files, their headers and their contents.
-pygit2.settings.cache_object_limit(ObjectType.TREE, _CACHED_OBJECT_BYTES_MAX)
-pygit2.settings.cache_object_limit(ObjectType.BLOB, _CACHED_OBJECT_BYTES_MAX)
-pygit2.settings.cache_max_size(_CACHE_BYTES_MAX)
+# Trees on the way to a path are looked up through libgit2 itself, which keeps them too.
+pygit2.settings.cache_object_limit(ObjectType.TREE, OBJECT_BYTES_MAX)
+pygit2.settings.cache_max_size(BYTES_MAX)
 
 
 class BadAuthor(Refused):
@@ -135,14 +133,22 @@ class GitRepository:
 
     def header(self, oid: Oid) -> Header:
         """Return kind and size without inflating the contents."""
+        recent = self._recent.get(oid)
+        if recent is not None:
+            return Header(recent[0], len(recent[1]))
         with gitfaults.object_read(self.git_dir, oid):
             kind, size = self._odb.read_header(_key(oid))
         return Header(_KINDS[int(kind)], size)
 
     def read(self, oid: Oid) -> bytes:
         """Return the contents; the caller has looked at the header first."""
+        recent = self._recent.get(oid)
+        if recent is not None:
+            return recent[1]
         with gitfaults.object_read(self.git_dir, oid):
-            return bytes(self._odb.read(_key(oid))[1])
+            kind, data = self._odb.read(_key(oid))
+        self._recent.put(oid, _KINDS[int(kind)], data)
+        return data
 
     def has(self, oid: Oid) -> bool:
         """Whether the object is in the repository; raise when that cannot be told."""
@@ -320,6 +326,7 @@ class GitRepository:
                 raise gitfaults.why_closed(self.path, error) from error
             self._handles.repository = handle
             self._handles.odb = handle.odb
+            self._handles.recent = RecentObjects()
         return handle
 
     @property
@@ -342,6 +349,12 @@ class GitRepository:
             commit = self.target(name) if pygit2.reference_is_valid_name(name) else None
             if commit is not None and not self.has(commit):
                 raise MissingObject(commit, name) from error
+
+    @property
+    def _recent(self) -> RecentObjects:
+        _ = self._repository
+        recent: RecentObjects = self._handles.recent
+        return recent
 
     def _commit(self, oid: Oid) -> pygit2.Commit:
         try:

@@ -13,6 +13,7 @@ class Statements:
 
     def __init__(self, table: StoreTable, *, incoming: str, leaving: str, live: str = "") -> None:
         self.table = table
+        self._rendered: dict[tuple[object, ...], bytes] = {}
         self._words = {
             "name": f"'{table.name}'",
             "live": live or f"directory.{table.name}",
@@ -40,7 +41,10 @@ class Statements:
 
     def __call__(self, name: str, **words: str) -> bytes:
         """Return a statement; bytes, because it is not one literal."""
-        return TEMPLATES[name].format_map(self._words | words).encode()
+        wanted = (name, *sorted(words.items()))
+        if wanted not in self._rendered:
+            self._rendered[wanted] = TEMPLATES[name].format_map(self._words | words).encode()
+        return self._rendered[wanted]
 
     @staticmethod
     def orphan_words(referring: StoreTable) -> dict[str, str]:

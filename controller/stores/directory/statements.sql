@@ -61,7 +61,7 @@ RETURNING part.rows AS rows
 -- name: change
 -- Rows that keep key and window and get other cells: updated in place.
 WITH old AS (
-    SELECT {live_columns}
+    SELECT live.*
       FROM {live} AS live
       JOIN {incoming}
         ON (live.row_key, live.effective_from, live.effective_to)
@@ -69,15 +69,14 @@ WITH old AS (
        AND ROW({live_key}) IS NOT DISTINCT FROM ROW({incoming_key})
 ),
 kept AS (
-    INSERT INTO {history} ({columns}, until_revision)
-    SELECT {columns}, %(revision)s FROM old
+    INSERT INTO {history} SELECT old.*, %(revision)s FROM old
 ),
 new AS (
     UPDATE {live} AS live SET ({columns}) = ROW({incoming_columns})
       FROM {incoming}
       JOIN old USING (row_key, effective_from)
      WHERE (live.row_key, live.effective_from) = (incoming.row_key, incoming.effective_from)
-    RETURNING {live_columns}
+    RETURNING live.*
 )
 UPDATE directory.table_digest AS sums
    SET digest = sums.digest # part.digest

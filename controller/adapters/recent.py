@@ -1,0 +1,25 @@
+"""The objects that were read last, by id: one pass asks for the same few again and again."""
+
+from controller.kernel.objects import Oid
+
+OBJECT_BYTES_MAX = 128 * 1024
+BYTES_MAX = 32 * 1024 * 1024
+
+
+class RecentObjects:
+    """Kind and contents of objects, which never change under their id; bounded in bytes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Oid, tuple[str, bytes]] = {}
+        self._bytes = 0
+        self.get = self._kept.get
+
+    def put(self, oid: Oid, kind: str, data: bytes) -> None:
+        """Keep an object that is small enough; when there are too many, begin anew."""
+        if len(data) > OBJECT_BYTES_MAX or oid in self._kept:
+            return
+        if self._bytes + len(data) > BYTES_MAX:
+            self._kept.clear()
+            self._bytes = 0
+        self._kept[oid] = kind, data
+        self._bytes += len(data)
