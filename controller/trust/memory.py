@@ -95,7 +95,9 @@ def verify_files(
 
     `root` is the digest of the root that `role` was read from.
     """
-    key = _key(root, files)
+    key: Key = (VERSION, root)
+    for data in files.values():
+        key += (hashlib.sha256(data).digest(),)
     known = memory.get(key)
     if known is not None and _holds(known, role, payload_type, author, now):
         return known.verified
@@ -125,7 +127,3 @@ def _holds(
         if reason_not_in_force(key, now):
             return False
     return True
-
-
-def _key(root: Digest, files: Mapping[str, bytes]) -> Key:
-    return (VERSION, root, *[hashlib.sha256(data).digest() for data in files.values()])
