@@ -1541,6 +1541,7 @@ class Repository:
         self.changer: Commit | None = None
         self.opened: dict[tuple[str, str, str], tuple[Envelope, frozenset[str]]] = {}
         self.passed_over: list[tuple[str, Refusal]] = []
+        self.warnings: list[str] = []
 
     def judge(
         self, path: Sequence[Commit], start: int, *, baseline: bool, tell: Callable[[int], None]
@@ -1630,7 +1631,7 @@ class Repository:
         )
         state = self._follow(commit, root, release, span, pinned=pinned)
         if exact:
-            self._check_usable(root, release, span)
+            self._warn(root, release, span)
         self._check_policies(commit, release)
         self._check_versions(root, release)
         bundles = tuple(self._bundle(commit, root, line, span) for line in release.live)
@@ -1781,6 +1782,13 @@ class Repository:
                 f"it expired at {written(release.expires)}; --at an earlier instant shows the rest"
             )
             raise self._history("release_expired", release, what)
+
+    def _warn(self, root: Root, release: Release, span: Span) -> None:
+        """Note what a controller that applied the release in time does not ask again."""
+        try:
+            self._check_usable(root, release, span)
+        except Refusal as error:
+            self.warnings.append(f"a host that starts today refuses it: {error}")
 
     def _back(
         self, state: State, commit: Commit, root: Root, release: Release, span: Span
@@ -2390,6 +2398,7 @@ def repository_json(
         "serial_high": verdict.state.high,
         "bundles": [bundle_json(one, at) for one in verdict.bundles],
         "passed_over": passed_over_json(judged.passed_over),
+        "warnings": judged.warnings,
     }
 
 
@@ -2512,6 +2521,7 @@ def show_repository(found: dict[str, Any]) -> Iterator[str]:
         yield f"  {one['bundle']}@{one['version']} {span} {size}, by {people}"
     for one in found["passed_over"]:
         yield f"note: commit {one['commit'][:12]} was refused: {one['what']} [{one['code']}]"
+    yield from (f"warning: {one}" for one in found["warnings"])
     yield f"{found['commits']} commits, judged at {found['at']}"
     yield f"accepted: commit {found['commit']} of {found['ref']}"
 
