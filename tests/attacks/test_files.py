@@ -1,19 +1,21 @@
 """Files and trees that are made to hurt, signed by enough owners: refused before they are read."""
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
 
+from controller.adapters.git import GitRepository
 from controller.artifacts import layout, walk
 from controller.artifacts.bundle import PreviousVersion
 from controller.artifacts.merkle import Counts, NoMemory, files_root, leaf
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import Digest, sha256
 from controller.kernel.objects import Oid
-from tests.attacks.passes import attempt, stopped
+from tests.attacks.passes import APPLIED, attempt, stopped
 from tests.support.trees import raw_tree, write_literally
 from tests.support.world import CARDS, MAIN, NEW_RANGE, PARTICIPANTS, RANGES, TWO, Shop, with_lines
 
@@ -285,6 +287,45 @@ def test_the_same_release_without_attributes_is_applied(shop: Shop) -> None:
     shop.reconcile()
 
     assert "990600" in shop.ranges()
+
+
+# SHA-1
+
+
+def collide(shop: Shop, path: str, forged: bytes) -> None:
+    """Put other bytes behind the id of a committed file: what a collision of SHA-1 would do."""
+    entry = walk.find(shop.repository, shop.tree, path)
+    assert entry is not None
+    name = entry.oid.hex()
+    file = shop.repository.git_dir / "objects" / name[:2] / name[2:]
+    file.chmod(0o644)
+    file.write_bytes(zlib.compress(b"blob %d\0" % len(forged) + forged))
+    shop.repository = GitRepository.open(shop.folder)  # forgets what it has read
+
+
+@pytest.mark.stops("sha1.collision")
+def test_other_bytes_behind_the_id_of_a_signed_table_are_refused(shop: Shop) -> None:
+    shop.publish(add=[NEW_RANGE])
+    collide(shop, RANGES, shop.read(RANGES).replace(b"Lagoon", b"Mirage"))
+
+    assert attempt(shop) == stopped(REFUSED)
+
+
+@pytest.mark.stops("sha1.collision")
+def test_other_bytes_behind_the_id_of_a_statement_are_refused(shop: Shop) -> None:
+    shop.publish(add=[NEW_RANGE])
+    path = layout.statement_path(CARDS, 2)
+    collide(shop, path, shop.read(path).replace(b"production", b"prodvction"))
+
+    assert attempt(shop) == stopped("signed.copy_differs")
+
+
+@pytest.mark.allows("sha1.collision")
+def test_the_same_bytes_behind_the_id_of_a_signed_table_are_applied(shop: Shop) -> None:
+    shop.publish(add=[NEW_RANGE])
+    collide(shop, RANGES, shop.read(RANGES))
+
+    assert attempt(shop).code == APPLIED
 
 
 # Contents

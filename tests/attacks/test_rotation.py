@@ -15,7 +15,9 @@ from controller.kernel.canonical import sha256
 from controller.kernel.errors import Untrusted
 from controller.kernel.instants import format_instant
 from controller.plan.guards import Limits
-from controller.trust.root import TrustedRoot, extend
+from controller.reconcile.proof import prove_git
+from controller.trust.envelope import parse
+from controller.trust.root import Pin, TrustedRoot, extend
 from tests.attacks.passes import APPLIED, attempt, stopped
 from tests.support.trust import NOW, Person, document, pinned, signed_root
 from tests.support.world import NEW_RANGE, OLD_RANGE, OTHER_RANGE, Shop
@@ -310,3 +312,56 @@ def test_two_owners_make_the_next_root(shop: Shop) -> None:
     shop.reconcile()
 
     assert shop.held_root_version() == 2
+
+
+# The threshold of the root is lost
+
+
+def orphaned(shop: Shop) -> Pin:
+    """Commit the next root, which new people signed and none of the old ones; return its pin."""
+    people = [shop.new_person(name) for name in ("dave", "erin")]
+    lines = [one.public for one in people]
+
+    def change(made: dict[str, Any]) -> None:
+        for name, line in zip(("dave", "erin"), lines, strict=True):
+            made["keys"][line.id] = {"owner": name, "public": line.line, "scheme": "ed25519"}
+        made["roles"]["root"] = {"keys": [line.id for line in lines], "threshold": 2}
+
+    path, envelope = shop.next_root(change, by=("dave", "erin"))
+    shop.commit({path: envelope})
+    return Pin(envelope, parse(envelope).digest)
+
+
+@pytest.mark.stops("root.lost")
+def test_people_who_lost_the_old_root_keys_make_no_root_that_a_host_follows(shop: Shop) -> None:
+    orphaned(shop)
+    shop.publish(add=[NEW_RANGE])
+
+    assert attempt(shop) == stopped("trust.signer_not_in_role")
+    assert shop.held_root_version() == 1
+
+
+@pytest.mark.stops("root.lost")
+def test_a_repository_with_a_new_beginning_of_the_chain_is_refused(shop: Shop) -> None:
+    pin = orphaned(shop)
+    shop.commit({layout.root_path(1): pin.envelope, layout.root_path(2): None})
+
+    assert attempt(shop) == stopped("roots.removed")
+
+
+@pytest.mark.allows("root.lost")
+def test_a_host_on_which_somebody_pins_the_new_root_by_hand_goes_on_under_it(shop: Shop) -> None:
+    pin = orphaned(shop)
+    shop.publish(add=[NEW_RANGE])
+
+    assert attempt(shop, pin=pin).code == APPLIED
+    applied = shop.applied()
+    assert applied is not None
+    assert (applied.root_version, applied.serial_current) == (2, 2)
+    now = shop.clock.now()
+    assert (
+        prove_git(shop.repository, pin, branch="main", controller=shop.controller, now=now)[
+            1
+        ].last.root_version
+        == 2
+    )
