@@ -88,6 +88,12 @@ class Churn:
         except DigestDiffers:
             self.mismatches += 1
 
+    def differing(self) -> int:
+        """Return how many rows the store holds that it should not hold, or the other way round."""
+        held = self.stored()
+        places = held.keys() | self.state.keys()
+        return sum(1 for place in places if held.get(place) != self.state.get(place))
+
     def stored(self) -> State:
         """Return what the store holds now."""
         rows = (row for table in STORE_TABLES for row in store.stored_rows(self.connection, table))

@@ -80,6 +80,11 @@ class Bench:
     say: Say
     profile: Path | None = None
 
+    @property
+    def url(self) -> str:
+        """The database that a controller loads and changes."""
+        return self._url(OURS)
+
     def cold(self, runs: int) -> Cold:
         """Load everything into an empty database, as often as asked; keep the last of each."""
         costs: dict[str, list[Cost]] = {}
@@ -99,7 +104,7 @@ class Bench:
     def unchanged(self, passes: int) -> Unchanged:
         """Run passes in a world in which nothing happens."""
         self.say(f"{passes} passes over an unchanged world")
-        url = self._url(OURS)
+        url = self.url
         ours, pulls = [], []
         with world(self.published, url) as made, connection_to(url) as watch:
             run_pass(made)
@@ -123,7 +128,7 @@ class Bench:
         """Go through the commits that change ten rows each; ours and the floor in turn."""
         commits = self.published.commits
         self.say(f"{len(commits)} times ten changed rows")
-        url = self._url(OURS)
+        url = self.url
         ours: list[Cost] = []
         floors: list[Cost] = []
         logs: list[int] = []
