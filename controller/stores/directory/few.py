@@ -1,5 +1,6 @@
-"""A few rows: arrays in statements, sent together; ten rows take about two milliseconds."""
+"""A few rows: sent in statements, all together; ten rows take about two milliseconds."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -59,7 +60,8 @@ class FewLoad:
         if self._incoming:
             values = self._values(self._incoming)
             self._send("put", values)
-            self._send("clashing", {"keys": values["c0"]}, touched=_TOUCHED)
+            keys = [row.key for row, _ in self._incoming]
+            self._send("clashing", {"keys": keys}, touched=_TOUCHED)
             if self._table == "ranges":
                 self._send("straddling", values)
         return Applied(self._table, "delta", dropped, put)
@@ -153,8 +155,9 @@ class FewLoad:
 
     def _values(self, rows: Iterable[Numbered]) -> dict[str, Any]:
         table = STORE_TABLES[self._table]
-        values = [table.values(row, number, self._revision) for row, number in rows]
-        return {f"c{index}": list(column) for index, column in enumerate(zip(*values, strict=True))}
+        values = (table.values(row, number, self._revision) for row, number in rows)
+        documents = [dict(zip(table.columns, row, strict=True)) for row in values]
+        return {"rows": json.dumps(documents, ensure_ascii=False)}
 
     def _now(self) -> dict[str, Any]:
         return {"revision": self._revision}

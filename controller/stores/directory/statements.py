@@ -69,21 +69,19 @@ def facts(table: StoreTable, alias: str, role: str) -> str:
     )
 
 
-def _arrays(table: StoreTable) -> str:
-    """Name one array for each column, so that one statement text serves any number of rows."""
-    arrays = ", ".join(f"%(c{index})s::{kind}[]" for index, kind in enumerate(table.types))
-    return f"unnest({arrays}) AS incoming ({columns(table.columns)})"
-
-
+# One document holds any number of rows, and the table itself says of what types they are.
+_INCOMING_ROWS = "jsonb_populate_recordset(NULL::directory.{name}, %(rows)s::jsonb) AS incoming"
 _LEAVING_ARRAYS = (
     "unnest(%(keys)s::bigint[], %(starts)s::timestamptz[]) AS leaving (row_key, effective_from)"
 )
 
 DELTA: Mapping[str, Statements] = {
-    name: Statements(table, incoming=_arrays(table), leaving=_LEAVING_ARRAYS)
+    name: Statements(
+        table, incoming=_INCOMING_ROWS.format(name=table.name), leaving=_LEAVING_ARRAYS
+    )
     for name, table in STORE_TABLES.items()
 }
-"""A few rows, held in arrays."""
+"""A few rows, sent with the statement."""
 
 STAGED: Mapping[str, Statements] = {
     name: Statements(

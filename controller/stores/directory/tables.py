@@ -12,18 +12,6 @@ from controller.plan.rows import STORED_TABLES, StoredRow
 Extra = str | int | None
 _FIRST = ("row_key", "effective_from", "effective_to")
 _LAST = ("file_id", "revision")
-_TYPES = {
-    "row_key": "bigint",
-    "effective_from": "timestamptz",
-    "effective_to": "timestamptz",
-    "participant_key": "bigint",
-    "endpoint_key": "bigint",
-    "lo": "bigint",
-    "hi": "bigint",
-    "level": "smallint",
-    "file_id": "integer",
-    "revision": "bigint",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +43,6 @@ class StoreTable:
     def content(self) -> tuple[str, ...]:
         """The columns a digest covers: everything but where a row comes from."""
         return (*_FIRST, *self.derived, *self.cells)
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        """The SQL type of every column."""
-        return tuple(_TYPES.get(column, "text") for column in self.columns)
 
     def values(self, row: StoredRow, file_id: int, revision: int) -> tuple[Extra, ...]:
         """Return a row's values, in the order of `columns`; windows as text, absent as None."""
