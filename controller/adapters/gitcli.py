@@ -6,6 +6,7 @@ deadline, and no terminal to ask questions on.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType
 
+from controller.adapters import gitleft
 from controller.adapters.files import write_file
+from controller.adapters.gitfaults import RepositoryBusy
 from controller.kernel.errors import DeadlinePassed, Refused, Unavailable
 
 OUTPUT_SHOWN_MAX = 2000
 _TERMINATION_SECONDS = 2.0
+_HELD = re.compile(rb"Unable to create '([^']+\.lock)': File exists")
 _STATUS = ("--porcelain=v1", "-z", "--no-renames")
 
 
@@ -121,6 +125,12 @@ def run_git(
             _stop(child)
             raise
     if child.returncode != 0:
+        lock = _HELD.search(stderr)
+        if lock is not None:
+            raise RepositoryBusy(
+                f"another program holds {os.fsdecode(lock[1])}",
+                hint="try again; if no git runs there, one that was killed left it: remove it",
+            )
         raise GitFailed(args, status=child.returncode, stderr=stderr.decode("utf-8", "replace"))
     return GitResult(stdout, stderr)
 
@@ -137,6 +147,7 @@ def commit_paths(
 
     Whatever else is edited or staged stays edited or staged. A file that holds other uncommitted
     changes is not overwritten: `WouldOverwrite`. When nothing differs, nothing is committed.
+    Whoever dies here leaves the commit or none, and the same call again finishes; see `gitleft`.
     """
     paths = sorted(changes)
 
@@ -148,22 +159,35 @@ def commit_paths(
             env=env,
         ).stdout
 
-    top = Path(os.fsdecode(git("rev-parse", "--show-toplevel").rstrip(b"\n")))
-    changed = _changed(git("status", *_STATUS, "--untracked-files=all", "--", *paths))
-    lost = [path for path in changed if _contents(top / path) not in (None, changes.get(path))]
-    if lost:
-        raise WouldOverwrite(lost)
-    for path, data in changes.items():
-        _put(top / path, data)
-    written = [path for path in paths if changes[path] is not None]
-    dropped = [path for path in paths if changes[path] is None]
-    if written:
-        git("add", "--force", "--", *written)
-    if dropped:
-        git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *dropped)
-    staged = _changed(git("status", *_STATUS, "--untracked-files=no", "--", *paths))
-    if staged:
-        git("commit", "--quiet", "--only", "--message", message, "--", *staged)
+    top, git_dir = _places(git("rev-parse", "--show-toplevel", "--absolute-git-dir"))
+    with gitleft.alone(git_dir, top) as left:
+        changed = _changed(git("status", *_STATUS, "--untracked-files=all", "--", *paths))
+        found = {path: _contents(top / path) for path in changed}
+        lost = [
+            path
+            for path, data in found.items()
+            if data not in (None, changes.get(path)) and not left.is_ours(path, data)
+        ]
+        if lost:
+            raise WouldOverwrite(lost)
+        left.note(changes)
+        for path, data in changes.items():
+            _put(top / path, data, git_dir)
+        written = [path for path in paths if changes[path] is not None]
+        dropped = [path for path in paths if changes[path] is None]
+        if written:
+            git("add", "--force", "--", *written)
+        if dropped:
+            git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *dropped)
+        staged = _changed(git("status", *_STATUS, "--untracked-files=no", "--", *paths))
+        if staged:
+            git("commit", "--quiet", "--only", "--message", message, "--", *staged)
+        left.forget()
+
+
+def _places(answer: bytes) -> tuple[Path, Path]:
+    top, git_dir = answer.rstrip(b"\n").split(b"\n")
+    return Path(os.fsdecode(top)), Path(os.fsdecode(git_dir))
 
 
 def _changed(status: bytes) -> list[str]:
@@ -174,11 +198,11 @@ def _contents(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def _put(path: Path, data: bytes | None) -> None:
+def _put(path: Path, data: bytes | None, git_dir: Path) -> None:
     if data is None:
         path.unlink(missing_ok=True)
         return
-    write_file(path, data)
+    write_file(path, data, scratch=git_dir)
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

@@ -6,20 +6,14 @@ lock that stays, unchanged and with nobody who has it open, is taken away; whoev
 loses nothing, because its own move fails when it comes back.
 """
 
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pygit2
 
 from controller.adapters.gitfaults import RepositoryBusy, common_dir, ref_read, why_no_ref, written
+from controller.adapters.gitleft import take_away
 from controller.kernel.errors import Unavailable
 from controller.kernel.objects import Oid
-
-PATIENCE_SECONDS = 1.0
-"""How long a lock has to stay as it is before it counts as left behind."""
-
-_LOOK_SECONDS = 0.1
 
 
 class RefMoved(Unavailable):
@@ -61,7 +55,7 @@ def move(repository: pygit2.Repository, git_dir: Path, ref: str, old: Oid | None
     try:
         _move(repository, git_dir, ref, old, new)
     except RepositoryBusy as busy:
-        if not _take_away(lock):
+        if not take_away(lock):
             raise RepositoryBusy(
                 f"another program holds {lock}",
                 hint="try again; if no git and no Countersign runs on this repository, remove it",
@@ -87,38 +81,3 @@ def _move(
         if here != old:
             raise RefMoved(ref, expected=old, found=here) from None
         raise
-
-
-def _take_away(lock: Path) -> bool:
-    """Remove a lock that was left behind; return whether the way is free now."""
-    seen = _look(lock)
-    for _ in range(int(PATIENCE_SECONDS / _LOOK_SECONDS)):
-        if seen is None:
-            return True
-        time.sleep(_LOOK_SECONDS)
-        now = _look(lock)
-        if now != seen:
-            return now is None
-    if seen is not None and seen[0] in _open_files():
-        return False
-    lock.unlink(missing_ok=True)
-    return True
-
-
-def _look(path: Path) -> tuple[tuple[int, int], int, int] | None:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return None
-    return (found.st_dev, found.st_ino), found.st_size, found.st_mtime_ns
-
-
-def _open_files() -> Iterator[tuple[int, int]]:
-    """Yield device and number of what processes of this machine have open, as far as we may see."""
-    for descriptors in Path("/proc").glob("[0-9]*/fd"):
-        try:
-            for one in descriptors.iterdir():
-                found = one.stat()
-                yield found.st_dev, found.st_ino
-        except OSError:
-            continue  # it has ended, has closed it, or is another user's

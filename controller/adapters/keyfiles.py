@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+from controller.adapters.files import write_exclusive
 from controller.kernel.errors import Refused
 
 SECRET_MAX_BYTES = 64 * 1024
@@ -54,15 +55,11 @@ def write_pair(path: Path, *, secret: bytes, public: str) -> None:
 def write_new(path: Path, data: bytes, *, mode: int) -> None:
     """Create a file with exactly these bytes, on disk when this returns."""
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        write_exclusive(path, data, mode=mode)
     except FileExistsError:
         raise KeyFileExists(f"{path} exists already", hint="choose another name") from None
     except OSError as error:
         raise UnsafeKeyFile(f"cannot write {path}: {error.strerror}") from error
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _read(path: Path, *, secret: bool) -> bytes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from controller.adapters.files import write_file
 from controller.adapters.keyfiles import write_new
 from controller.artifacts.layout import ROOT_DIR, root_path
 from controller.authoring.trusted import KeyNotInRole, NoRoot, latest_version
@@ -135,7 +136,7 @@ def sign_root(path: Path, signer: Signer) -> SignedRoot:
     if read.envelope is None:
         write_new(target, whole.to_bytes(), mode=0o644)
     else:
-        target.write_bytes(whole.to_bytes())
+        write_file(target, whole.to_bytes())
     return SignedRoot(RootFile(read.payload, whole), target, key.owner, was_signed_before=False)
 
 
@@ -157,7 +158,7 @@ def gather(paths: Sequence[Path], target: Path) -> RootFile:
     if target not in paths:
         write_new(target, whole.to_bytes(), mode=0o644)
     else:
-        target.write_bytes(whole.to_bytes())
+        write_file(target, whole.to_bytes())
     return RootFile(whole.payload, whole)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from controller.adapters import worktree
+from controller.adapters.files import write_file
 from controller.adapters.git import GitRepository
 from controller.artifacts import walk
 from controller.kernel.errors import Refused
@@ -126,5 +127,4 @@ class Workspace:
                 raise ThroughLink(f"{part} is a link", hint="put a plain file or folder there")
         if target.is_file() and target.read_bytes() == data:
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        write_file(target, data, scratch=self.repository.git_dir)
