@@ -13,12 +13,13 @@ from controller.kernel.objects import Oid
 
 
 class RevisionKind(StrEnum):
-    """Why production changed: the first time, a new release, an older one, or other rules."""
+    """Why there is a revision: the first, a new release, an older one, other rules, another pin."""
 
     BASELINE = "baseline"
     FORWARD = "forward"
     ROLLBACK = "rollback"
     REPOLICY = "repolicy"
+    REPIN = "repin"
 
 
 class OutboxKind(StrEnum):

@@ -65,10 +65,6 @@ VALUES (%(environment)s, %(chain)s, %(serial)s, %(sha256)s, %(commit)s, %(seen_a
     ON CONFLICT (environment, chain, serial) DO UPDATE SET sha256 = excluded.sha256
  WHERE known.sha256 <> excluded.sha256;
 
--- name: mark_release_applied
-UPDATE controller.release SET applied_revision = %(revision)s
- WHERE environment = %(environment)s AND serial = %(serial)s AND sha256 = %(sha256)s;
-
 -- name: read_releases
 SELECT DISTINCT ON (known.serial)
        known.chain, known.serial, known.sha256, known.commit, known.seen_at,
@@ -101,18 +97,20 @@ SELECT bundle, version, payload_sha256, files_root, files_tree, effective_from, 
  WHERE environment = %(environment)s
  ORDER BY bundle, version;
 
--- name: drop_live_bundles
-DELETE FROM controller.live_bundle
- USING unnest(%(bundles)s::text[], %(versions)s::bigint[]) AS gone (bundle, version)
- WHERE environment = %(environment)s
-   AND (live_bundle.bundle, live_bundle.version) = (gone.bundle, gone.version);
-
--- name: put_live_bundle
+-- name: replace_live_bundles
+-- Those that go and those that come are never the same (bundle, version).
+WITH gone AS (
+    DELETE FROM controller.live_bundle
+     USING unnest(%(bundles)s::text[], %(versions)s::bigint[]) AS leaving (bundle, version)
+     WHERE environment = %(environment)s
+       AND (live_bundle.bundle, live_bundle.version) = (leaving.bundle, leaving.version)
+)
 INSERT INTO controller.live_bundle
        (environment, bundle, version, payload_sha256, files_root, files_tree, effective_from,
         effective_to, policy_digest)
-VALUES (%(environment)s, %(bundle)s, %(version)s, %(payload_sha256)s, %(files_root)s,
-        %(files_tree)s, %(effective_from)s, %(effective_to)s, %(policy_digest)s)
+SELECT environment, bundle, version, payload_sha256, files_root, files_tree, effective_from,
+       effective_to, policy_digest
+  FROM jsonb_populate_recordset(NULL::controller.live_bundle, %(rows)s::jsonb)
     ON CONFLICT (environment, bundle, version) DO UPDATE
    SET payload_sha256 = excluded.payload_sha256, files_root = excluded.files_root,
        files_tree = excluded.files_tree, effective_from = excluded.effective_from,
@@ -128,11 +126,15 @@ VALUES (%(version)s, %(sha256)s, %(envelope)s)
 SELECT version, sha256, envelope FROM controller.root ORDER BY version;
 
 -- name: append_revision
-INSERT INTO controller.revision
-       (environment, revision, kind, commit, release_sha256, serial, from_revision, applied_at,
-        counts, plan_digest)
-VALUES (%(environment)s, %(revision)s, %(kind)s, %(commit)s, %(release_sha256)s, %(serial)s,
-        %(from_revision)s, %(applied_at)s, %(counts)s::jsonb, %(plan_digest)s);
+WITH appended AS (
+    INSERT INTO controller.revision
+           (environment, revision, kind, commit, release_sha256, serial, from_revision, applied_at,
+            counts, plan_digest)
+    VALUES (%(environment)s, %(revision)s, %(kind)s, %(commit)s, %(release_sha256)s, %(serial)s,
+            %(from_revision)s, %(applied_at)s, %(counts)s::jsonb, %(plan_digest)s)
+)
+UPDATE controller.release SET applied_revision = %(revision)s
+ WHERE environment = %(environment)s AND serial = %(serial)s AND sha256 = %(release_sha256)s;
 
 -- name: read_revisions
 SELECT environment, revision, kind, commit, release_sha256, serial, from_revision, applied_at,

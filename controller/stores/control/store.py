@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from controller.adapters.postgres import Connection
-from controller.kernel.canonical import Digest, canonical
-from controller.kernel.instants import Window
+from controller.kernel.canonical import Digest, Json, canonical
+from controller.kernel.instants import Window, format_instant
 from controller.kernel.objects import Oid
 from controller.stores.control import lease as leases
 from controller.stores.control.model import (
@@ -126,27 +126,27 @@ def replace_live_bundles(
     old, new = set(before), set(bundles)
     places = {(live.bundle, live.version) for live in new}
     gone = [live for live in old if (live.bundle, live.version) not in places]
-    if gone:
+    if old != new:
         facts = {
             "environment": environment,
             "bundles": [live.bundle for live in gone],
             "versions": [live.version for live in gone],
+            "rows": canonical([_live_row(environment, live) for live in new - old]).decode(),
         }
-        run(connection, QUERIES["drop_live_bundles"], facts)
-    for live in sorted(new - old, key=lambda live: (live.bundle, live.version)):
-        run(connection, QUERIES["put_live_bundle"], _live_row(environment, live))
+        run(connection, QUERIES["replace_live_bundles"], facts)
 
 
-def _live_row(environment: str, live: AppliedBundle) -> dict[str, Any]:
+def _live_row(environment: str, live: AppliedBundle) -> dict[str, Json]:
+    start, end = live.window.start, live.window.end
     return {
         "environment": environment,
         "bundle": live.bundle,
         "version": live.version,
         "payload_sha256": live.payload_sha256,
         "files_root": live.files_root,
-        "files_tree": live.files_tree,
-        "effective_from": live.window.start,
-        "effective_to": live.window.end,
+        "files_tree": f"\\x{live.files_tree.hex()}",
+        "effective_from": format_instant(start) if start else None,
+        "effective_to": format_instant(end) if end else None,
         "policy_digest": live.policy_digest,
     }
 
@@ -160,7 +160,6 @@ def append_revision(connection: Connection[Any], revision: AppliedRevision) -> N
         "kind": revision.kind,
         "commit": revision.commit,
         "release_sha256": revision.release_sha256,
-        "sha256": revision.release_sha256,
         "serial": revision.serial,
         "from_revision": revision.from_revision,
         "applied_at": revision.applied_at,
@@ -168,7 +167,6 @@ def append_revision(connection: Connection[Any], revision: AppliedRevision) -> N
         "plan_digest": revision.plan_digest,
     }
     run(connection, QUERIES["append_revision"], facts)
-    run(connection, QUERIES["mark_release_applied"], facts)
 
 
 def revisions(
