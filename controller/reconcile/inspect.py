@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from controller.artifacts import layout, strictcsv, walk
 from controller.artifacts.linediff import middle
+from controller.artifacts.rowtext import Row
 from controller.kernel.errors import Unclean
 from controller.kernel.findings import Finding, Report
 from controller.kernel.objects import Objects, Oid
@@ -19,6 +20,7 @@ from controller.reconcile.admit import Admitted
 from controller.stores.control.model import AppliedBundle
 
 SHOWN_MAX = 20
+TOGETHER_ROWS = 10_000
 
 
 class ReleaseUnclean(Unclean):
@@ -72,6 +74,7 @@ def inspect_files(
     def same(oids: tuple[Oid | None, ...]) -> bool:
         return oids[0] is None or oids[0] in oids[1:]
 
+    changed = _ChangedRows(rail)
     for file, oids in walk.differing(objects, [tree, *before], path, same):
         assert oids[0] is not None
         data = walk.read_blob(objects, oids[0], file, FILE_SIZE_MAX_BYTES)
@@ -80,40 +83,80 @@ def inspect_files(
             for oid in dict.fromkeys(oids[1:])
             if oid is not None
         ]
-        yield from inspect_file(rail, file, path, data, olds)
+        yield from _inspect_file(rail, file, path, data, olds, changed)
+    yield from changed.judge()
 
 
 def inspect_file(
     rail: Rail, file: str, path: str, data: bytes, olds: Sequence[bytes]
 ) -> Iterator[Finding]:
     """Yield the findings of one file of a bundle, given earlier contents that were clean."""
+    changed = _ChangedRows(rail)
+    yield from _inspect_file(rail, file, path, data, olds, changed)
+    yield from changed.judge()
+
+
+def _inspect_file(
+    rail: Rail, file: str, path: str, data: bytes, olds: Sequence[bytes], changed: "_ChangedRows"
+) -> Iterator[Finding]:
     table = table_of(file, path)
     if table is None or (table not in rail.tables and table not in rail.documents):
         yield stray(rail, file)
     elif table in rail.documents:
         yield from lint_document(rail, table, data, file)
-    elif not olds:
-        yield from lint_shard(rail, table, data, file)[1]
+    elif olds and (rows := _new_rows(rail, table, file, data, olds)) is not None:
+        yield from changed.add(table, rows)
     else:
-        yield from _changed_rows(rail, table, file, data, olds)
+        yield from lint_shard(rail, table, data, file)[1]
 
 
-def _changed_rows(
+class _Rows(NamedTuple):
+    """Rows of one file that are new, and the lines they stand on."""
+
+    file: str
+    rows: list[Row]
+    lines: list[int]
+
+
+class _ChangedRows:
+    """New rows of many files, judged together: nearly always there is nothing to say of any."""
+
+    def __init__(self, rail: Rail) -> None:
+        self._rail = rail
+        self._waiting: dict[str, list[_Rows]] = {}
+        self._count = 0
+
+    def add(self, table: str, rows: _Rows) -> Iterator[Finding]:
+        """Take rows of one file; judge when there are many."""
+        self._waiting.setdefault(table, []).append(rows)
+        self._count += len(rows.rows)
+        if self._count >= TOGETHER_ROWS:
+            yield from self.judge()
+
+    def judge(self) -> Iterator[Finding]:
+        """Yield the findings of what waits, file by file where there are any."""
+        for table, some in self._waiting.items():
+            together = [row for one in some for row in one.rows]
+            if lint_rows(self._rail, table, together, range(len(together)), ""):
+                for one in some:
+                    yield from lint_rows(self._rail, table, one.rows, one.lines, one.file)
+        self._waiting.clear()
+        self._count = 0
+
+
+def _new_rows(
     rail: Rail, table: str, file: str, data: bytes, olds: Sequence[bytes]
-) -> Iterator[Finding]:
-    """Judge the lines that are new, and the order around them; anything odd asks for the whole."""
+) -> _Rows | None:
+    """Return the lines that are new, in order with those around them; `None`: read the whole."""
     columns = rail.tables[table].columns
     excerpt = _excerpt(",".join(columns).encode() + b"\n", data, olds)
     if excerpt is None:
-        yield from lint_shard(rail, table, data, file)[1]
-        return
+        return None
     rows, problems = strictcsv.read(excerpt.data, columns)
     if problems:
-        yield from lint_shard(rail, table, data, file)[1]
-        return
+        return None
     new = [at for at, line in enumerate(strictcsv.lines(excerpt.data)) if line not in excerpt.known]
-    numbers = [excerpt.first_line + at for at in new]
-    yield from lint_rows(rail, table, [rows[at] for at in new], numbers, file)
+    return _Rows(file, [rows[at] for at in new], [excerpt.first_line + at for at in new])
 
 
 class _Excerpt(NamedTuple):
