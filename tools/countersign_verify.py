@@ -997,6 +997,21 @@ def read_bundle(payload: bytes, where: str) -> dict[str, Any]:
     return found
 
 
+def read_rollback(payload: bytes, where: str) -> dict[str, Any]:
+    """Return a rollback statement's predicate, with `to_sha256`."""
+
+    def read(value: Any, at: str) -> dict[str, Any]:
+        found = _ROLLBACK(value, at)
+        said, subject = found["predicate"], found["subject"][0]
+        if subject["name"] != f"environments/{said['environment']}/release.json":
+            raise Wrong("/subject/0/name is not the environment's release")
+        _ends_later(said)
+        return {**said, "to_sha256": subject["digest"]["sha256"]}
+
+    found: dict[str, Any] = read_statement(read, payload, where)
+    return found
+
+
 # --- Git objects ----------------------------------------------------------------------------------
 
 
@@ -1845,14 +1860,7 @@ class Repository:
     def _permission(
         self, state: State, root: Root, release: Release, span: Span, payload: bytes, path: str
     ) -> frozenset[str] | None:
-        found = read_statement(_ROLLBACK, payload, path)
-        said, subject = found["predicate"], found["subject"][0]
-        if subject["name"] != f"environments/{said['environment']}/release.json":
-            raise Refusal(
-                "document.malformed", path, "its subject is not its environment's release"
-            )
-        if said["expires"] <= said["created"]:
-            raise Refusal("document.malformed", path, "it ends before it was made")
+        said = read_rollback(payload, path)
         place = (root.repository, self.environment)
         self._check_place(path, (said["repository"], said["environment"]), place)
         if said["expires"] <= span[0]:
@@ -1861,7 +1869,7 @@ class Repository:
         if sha256(payload) in state.spent:
             what = "this permission to go back was used before"
             raise Refusal("succession.rollback_spent", path, what, "sign a new one")
-        covers = (said["to_serial"], subject["digest"]["sha256"]) == release.id
+        covers = (said["to_serial"], said["to_sha256"]) == release.id
         return frozenset({sha256(payload)}) if covers else None
 
     # Policies and bundles
@@ -2036,7 +2044,7 @@ _RECORD = members(
         "environment": name,
         "repository": text(),
         "revision": integer(1),
-        "kind": only("baseline", "forward", "rollback", "repolicy"),
+        "kind": only("baseline", "forward", "rollback", "repolicy", "repin"),
         "commit": text(OID),
         "parent_commit": nullable(text(OID)),
         "release_sha256": digest,
@@ -2060,6 +2068,7 @@ _FIRST_LINES = {
     "forward": "Apply release {serial} to {environment}",
     "rollback": "Roll {environment} back to release {serial}",
     "repolicy": "Judge release {serial} of {environment} by other rules",
+    "repin": "Pin another root for {environment} at release {serial}",
 }
 
 

@@ -17,6 +17,7 @@ _SUBJECTS = {
     RevisionKind.FORWARD: "Apply release {serial} to {environment}",
     RevisionKind.ROLLBACK: "Roll {environment} back to release {serial}",
     RevisionKind.REPOLICY: "Judge release {serial} of {environment} by other rules",
+    RevisionKind.REPIN: "Pin another root for {environment} at release {serial}",
 }
 
 

@@ -106,7 +106,7 @@ class _Serials:
             case RevisionKind.ROLLBACK:
                 # What was undone may have been seen in the same pass, and never applied.
                 self.may_be_higher = True
-            case RevisionKind.REPOLICY:
+            case RevisionKind.REPOLICY | RevisionKind.REPIN:
                 pass
 
 

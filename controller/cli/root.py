@@ -283,6 +283,34 @@ def verify(
     say("The chain holds.")
 
 
+@app.command("pin", epilog="Example: countersign root pin 4be1…")
+def pin_(
+    sha256: Annotated[
+        str, typer.Argument(metavar="SHA256", help="As you heard it; the settings say the same.")
+    ],
+    config: ConfigOption = None,
+) -> None:
+    """Record that this host starts from another root: the one its settings pin now.
+
+    Only where nothing else helps, because the threshold of the root before was lost. Nothing that
+    is served changes; the audit trail says that it was done, and when.
+    """
+    from controller.app import settings, wiring
+    from controller.reconcile.cycle import publish_owed
+    from controller.reconcile.repin import repin
+    from controller.trust.root import PinMismatch
+
+    read = settings.load(settings.named_file(config))
+    given = _digest_of(sha256)
+    if given != read.trust.root_sha256:
+        raise PinMismatch(_digest_of(read.trust.root_sha256), given)
+    with wiring.world(read) as world:
+        revision = repin(world)
+        emit(f"Revision {revision.revision} records that this host starts from root {given}.")
+        for commit in publish_owed(world).commits:
+            emit(f"  audit commit {commit.hex()[:12]}")
+
+
 def _chain(files: list[Path] | None, repository: Path) -> list[bytes]:
     """Return the envelopes of the files that are named, or else of the repository."""
     from controller.authoring import rootfiles

@@ -71,13 +71,13 @@ def run_pass(world: World) -> Outcome:
     before = control.read_applied(world.connection, world.environment)
     target = next_target(world, before)
     if before is not None and is_settled(world, before, target):
-        return Outcome(target, None, None, _publish(world))
+        return Outcome(target, None, None, publish_owed(world))
     with collector.resting():
         decision = decide(world, before, target, now)
         if decision.held:
             raise GuardTripped(decision.trips, plan=decision.plan.digest)
         revision = apply(world, decision)
-    return Outcome(target, revision, decision, _publish(world))
+    return Outcome(target, revision, decision, publish_owed(world))
 
 
 def _insistent_pass(world: World) -> Outcome:
@@ -114,7 +114,8 @@ def is_settled(world: World, before: Applied, target: Oid) -> bool:
     return rails.digest(used) == before.policies_digest
 
 
-def _publish(world: World) -> Published:
+def publish_owed(world: World) -> Published:
+    """Publish the audit commits that are owed, or say how many wait for a host with a key."""
     if world.signer is None:
         with transaction(world.connection):
             return Published((), outbox.queued(world.connection, OutboxKind.AUDIT_COMMIT))

@@ -3,10 +3,12 @@
 `plan`, `reconcile` and the daemon decide here; so what one shows is what the other does.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from controller.artifacts.layout import BundleId
+from controller.artifacts.proven import Proven
 from controller.audit.journal import spent_permissions
 from controller.kernel.canonical import Digest
 from controller.kernel.findings import Report
@@ -19,6 +21,7 @@ from controller.plan.plan import Plan, make_plan
 from controller.reconcile.acks import Acknowledged, acknowledged
 from controller.reconcile.admit import Admitted, admit
 from controller.reconcile.inspect import inspect
+from controller.reconcile.pinned import check_pin
 from controller.reconcile.succession import (
     SignedRelease,
     Succession,
@@ -89,8 +92,9 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
     rails = world.rails.at(repository, release.tree)
     known = accepted.bundle_versions
     admitted = admit(repository, release, rails, memory, known=known, applied=applied, now=now)
-    report = inspect(repository, admitted, applied)
-    changes = Changes(repository, _live(applied), admitted.live)
+    proven = Proven(repository, memory, _files_roots((*applied, *admitted.applied_bundles)))
+    report = inspect(proven, admitted, applied)
+    changes = Changes(proven, _live(applied), admitted.live)
     base = before.release_sha256 if before is not None else None
     plan = make_plan(
         world.environment,
@@ -155,6 +159,7 @@ def held_root(world: World, known: Known) -> TrustedRoot:
 
     Whether it is still in force is judged where it is used: a newer one may follow.
     """
+    check_pin(world.recall, world.pin, known)
     pinned = world.recall.root(world.pin, ())
     stored = [one.envelope for one in known.roots if one.version > pinned.root.version]
     return world.recall.root(world.pin, tuple(stored))
@@ -189,6 +194,11 @@ def rebased(before: Applied) -> ReleaseId | None:
     if before.reset_serial is None or before.reset_sha256 is None:
         return None
     return before.reset_serial, before.reset_sha256
+
+
+def _files_roots(bundles: Iterable[AppliedBundle]) -> dict[Oid, Digest]:
+    """Return what each files tree has to hash to."""
+    return {one.files_tree: one.files_root for one in bundles}
 
 
 def _live(applied: tuple[AppliedBundle, ...]) -> tuple[LiveVersion, ...]:
