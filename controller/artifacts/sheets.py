@@ -43,6 +43,8 @@ class Sheet:
         self.columns: Mapping[str, Sequence[str]] = {
             name: cells[at::step] for at, name in enumerate(self.names)
         }
+        self.keys_differ = True
+        """Whether no two rows have one key."""
 
     def rows(self) -> list[Row]:
         """Return the rows, each as a tuple of its cells."""
@@ -62,10 +64,12 @@ def read_sheet(data: bytes, columns: Sequence[str]) -> Sheet | None:
     step, breaks = len(columns) + 1, len(lines) - 1
     # Every line feed stands where a row of the right width ends, so every row has that width.
     fits = len(cells) == len(lines) * step - 1 and cells[step - 1 :: step].count("\n") == breaks
-    if not fits or max(map(len, lines)) > _LINE_MAX:
+    if not fits or (max(map(len, lines)) > _LINE_MAX and _has_long_cell(cells)):
         return None
     sheet = Sheet(columns, lines, cells)
-    return sheet if _is_in_order(sheet) else None
+    keys = _keys(sheet)
+    sheet.keys_differ = all(map(lt, keys, keys[1:]))
+    return sheet if sheet.keys_differ or _is_in_order(sheet, keys) else None
 
 
 def _clean_text(data: bytes, header: bytes) -> str | None:
@@ -104,6 +108,10 @@ def _has_clean_edges(body: bytes) -> bool:
     return not any(bad in edges for bad in _BAD_EDGES)
 
 
+def _has_long_cell(cells: Sequence[str]) -> bool:
+    return any(len(cell.encode()) > FIELD_SIZE_MAX for cell in cells)
+
+
 def _is_clean_text(text: str) -> bool:
     return (
         UNSEEN.search(text.replace(_TAB, ",")) is None
@@ -112,10 +120,8 @@ def _is_clean_text(text: str) -> bool:
     )
 
 
-def _is_in_order(sheet: Sheet) -> bool:
-    keys: Sequence[Any] = _keys(sheet)
-    if all(map(lt, keys, keys[1:])):
-        return True  # and so no line stands twice
+def _is_in_order(sheet: Sheet, keys: Sequence[Any]) -> bool:
+    """Whether rows with equal keys stand together, and are not the same line twice."""
     return all(map(le, keys, keys[1:])) and len(set(sheet.lines)) == len(sheet.lines)
 
 

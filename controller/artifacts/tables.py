@@ -4,10 +4,13 @@ Every cell is text; the empty text means absent. A rail may leave columns out, n
 """
 
 import hashlib
+import sys
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _UNIT = "\x1f"
+_DIGEST = type(hashlib.sha256()).digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,22 @@ def row_key(table: str, parts: Sequence[str]) -> int:
     """
     text = _UNIT.join((table, *parts)).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big", signed=True)
+
+
+def row_keys(table: str, parts: Sequence[Sequence[str]]) -> list[int]:
+    """Return the numbers of many keys, given column by column: the same as `row_key` of each.
+
+    `parts` are the key's columns, all of one length; a cell never holds a line feed.
+    """
+    if len(parts) == 1:
+        texts = [f"{table}{_UNIT}{cell}" for cell in parts[0]]
+    else:
+        texts = [f"{table}{_UNIT}{key}" for key in map(_UNIT.join, zip(*parts, strict=True))]
+    hashes = map(hashlib.sha256, map(str.encode, texts))
+    numbers = array("q", b"".join(map(_DIGEST, hashes)))
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers[:: hashlib.sha256().digest_size // numbers.itemsize].tolist()
 
 
 def span(iin_start: str, iin_end: str) -> tuple[int, int]:

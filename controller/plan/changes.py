@@ -2,70 +2,52 @@
 
 A walk over all versions' trees at once stops wherever every object found in a place counts in the
 same windows before and after. Of the files that are left only the lines that differ are parsed. So
-the work grows with the change, and a first load needs no more memory than a batch of files.
+the work grows with the change. Where rows only come or only go, a plain file stays whole: its rows
+need not be made to know what becomes of them.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
-from operator import attrgetter
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
-from controller.artifacts import layout, strictcsv, walk
+from controller.artifacts import layout, walk
 from controller.artifacts.layout import BundleId
-from controller.artifacts.linediff import middle
-from controller.kernel import strictjson
-from controller.kernel.canonical import canonical
-from controller.kernel.errors import Refused
-from controller.kernel.instants import Window, union
+from controller.kernel.instants import union
 from controller.kernel.objects import Objects, Oid
 from controller.plan.live import LiveVersion, coverage
-from controller.plan.rows import (
-    OPEN,
-    STORED_TABLES,
-    SourceFile,
-    StoredRow,
-    key_of,
-    own_window,
+from controller.plan.rows import RULES, STORED_TABLES, SourceFile
+from controller.plan.shard import (
+    Content,
+    ShardChange,
+    UnreadableRows,
+    Windows,
+    apart,
+    shard_change,
 )
+from controller.plan.whole import FileFacts, WholeFile, read_facts
 
 FILE_SIZE_MAX_BYTES = 128 * 1024 * 1024
 _BATCH_FILES = 64
-_CELLS = attrgetter("cells")
 
-Windows: TypeAlias = tuple[Window, ...]
-Cells: TypeAlias = tuple[str, ...]
-_Unit: TypeAlias = bytes | Cells
+FileChange: TypeAlias = ShardChange | WholeFile
 _Coverage: TypeAlias = dict[Oid, Windows]
 
 
-class UnreadableRows(Refused):
-    """A file of a live version does not have the form its table has."""
+class Counted(NamedTuple):
+    """One of a file's contents, by its id, and when it counts before and after."""
 
-    code = "plan.unreadable_rows"
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path}: {reason}", hint="run `countersign validate` on this version")
-        self.path, self.reason = path, reason
+    oid: Oid
+    before: Windows
+    after: Windows
 
 
-@dataclass(frozen=True, slots=True)
-class ShardChange:
-    """The rows that one file makes the store drop and put, in a total order."""
+class Place(NamedTuple):
+    """A file that does not count alike before and after, with all its contents."""
 
     source: SourceFile
     table: str
-    removed: tuple[StoredRow, ...]
-    added: tuple[StoredRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """One of a file's contents, and when it counts before and after."""
-
-    data: bytes
-    before: Windows
-    after: Windows
+    contents: tuple[Counted, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +57,8 @@ class Changes:
     objects: Objects
     applied: tuple[LiveVersion, ...]
     desired: tuple[LiveVersion, ...]
+    facts: dict[Oid, FileFacts] = field(default_factory=dict, compare=False)
+    """What is known of files that somebody has read; of the others it is learnt on the way."""
 
     @property
     def is_one_sided(self) -> bool:
@@ -82,10 +66,51 @@ class Changes:
         sides = [(before, after) for _, before, after in self._differing()]
         return not any(before for before, _ in sides) or not any(after for _, after in sides)
 
-    def __iter__(self) -> Iterator[ShardChange]:
+    def __iter__(self) -> Iterator[FileChange]:
         """Yield the change of each file that has one, by bundle and path."""
+        may_be_whole = self.is_one_sided
+        for batch in _batches(self.places()):
+            blobs = self._read(
+                [place for place in batch if not (may_be_whole and self._is_plain(place))]
+            )
+            for place in batch:
+                whole = self._whole(place, blobs) if may_be_whole else None
+                change = whole if whole is not None else _rows(place, blobs)
+                if change is not None:
+                    yield change
+
+    def shards(self) -> Iterator[ShardChange]:
+        """Yield the same with all rows: for few of them, and for tests."""
+        return map(rows_of, self)
+
+    def places(self) -> Iterator[Place]:
+        """Yield each file of a table that does not count alike before and after; read none."""
         for bundle, before, after in self._differing():
-            yield from _bundle_changes(self.objects, bundle, before, after)
+            yield from _places(self.objects, bundle, before, after)
+
+    def _is_plain(self, place: Place) -> bool:
+        facts = self.facts.get(place.contents[0].oid) if len(place.contents) == 1 else None
+        return facts is not None and facts.is_plain
+
+    def _whole(self, place: Place, blobs: Mapping[Oid, bytes]) -> WholeFile | None:
+        """Return a plain file's change, or `None` where rows have to be looked at."""
+        if len(place.contents) > 1 or place.table == RULES.name:
+            return None
+        (one,) = place.contents
+        if one.oid not in self.facts:
+            self.facts[one.oid] = read_facts(blobs[one.oid], place.table)
+        facts = self.facts[one.oid]
+        if not facts.is_plain or not facts.rows:
+            return None
+        going, coming = apart(one.before, one.after)
+        return WholeFile(place.source, place.table, one.oid, facts, going, coming, self.objects)
+
+    def _read(self, places: Sequence[Place]) -> dict[Oid, bytes]:
+        """Read the contents of some files: headers first, then the contents in one go."""
+        wanted = {one.oid: place.source.path for place in places for one in place.contents}
+        for oid, path in wanted.items():
+            walk.check_blob(self.objects, oid, path, FILE_SIZE_MAX_BYTES)
+        return dict(zip(wanted, self.objects.read_many(wanted), strict=True))
 
     def _differing(self) -> Iterator[tuple[BundleId, _Coverage, _Coverage]]:
         """Yield each bundle that does not count alike before and after; the others cost nothing."""
@@ -99,6 +124,16 @@ class Changes:
                 yield bundle, old, new
 
 
+def rows_of(change: FileChange) -> ShardChange:
+    """Return a change with its rows, which are made here where it is a whole file."""
+    if isinstance(change, ShardChange):
+        return change
+    contents = [Content(change.data(), change.going, change.coming)]
+    made = shard_change(change.source, change.table, contents)
+    assert made is not None  # a whole file has rows, and they come or go
+    return made
+
+
 def _by_bundle(versions: Iterable[LiveVersion]) -> dict[BundleId, list[LiveVersion]]:
     found: dict[BundleId, list[LiveVersion]] = {}
     for live in versions:
@@ -106,9 +141,9 @@ def _by_bundle(versions: Iterable[LiveVersion]) -> dict[BundleId, list[LiveVersi
     return found
 
 
-def _bundle_changes(
+def _places(
     objects: Objects, bundle: BundleId, before: _Coverage, after: _Coverage
-) -> Iterator[ShardChange]:
+) -> Iterator[Place]:
     trees = sorted({*before, *after})
     places = [(before.get(tree, ()), after.get(tree, ())) for tree in trees]
     prefix = layout.files_path(bundle)
@@ -125,45 +160,31 @@ def _bundle_changes(
         present = {oid for oid in oids if oid is not None}
         return all(windows(oids, oid, 0) == windows(oids, oid, 1) for oid in present)
 
-    found = (
-        (path, table, oids)
-        for path, oids in walk.differing(objects, trees, prefix, same)
-        if (table := table_of(path, prefix)) is not None
-    )
-    for batch in _batches(found):
-        blobs = _read(objects, batch)
-        for path, table, oids in batch:
-            contents = [
-                Content(blobs[oid], windows(oids, oid, 0), windows(oids, oid, 1))
+    for path, oids in walk.differing(objects, trees, prefix, same):
+        table = table_of(path, prefix)
+        if table is not None:
+            contents = tuple(
+                Counted(oid, windows(oids, oid, 0), windows(oids, oid, 1))
                 for oid in dict.fromkeys(oids)
                 if oid is not None
-            ]
-            try:
-                change = shard_change(SourceFile(str(bundle), path), table, contents)
-            except ValueError as error:
-                # A draft may hold anything: bytes that are no text, a range that is no number.
-                raise UnreadableRows(path, f"a line is not a row of {table}") from error
-            if change is not None:
-                yield change
+            )
+            yield Place(SourceFile(str(bundle), path), table, contents)
 
 
-_Place: TypeAlias = tuple[str, str, tuple[Oid | None, ...]]
+def _rows(place: Place, blobs: Mapping[Oid, bytes]) -> ShardChange | None:
+    contents = [Content(blobs[one.oid], one.before, one.after) for one in place.contents]
+    try:
+        return shard_change(place.source, place.table, contents)
+    except ValueError as error:
+        # A draft may hold anything: bytes that are no text, a range that is no number.
+        reason = f"a line is not a row of {place.table}"
+        raise UnreadableRows(place.source.path, reason) from error
 
 
-def _batches(places: Iterable[_Place]) -> Iterator[list[_Place]]:
+def _batches(places: Iterable[Place]) -> Iterator[list[Place]]:
     numbered = enumerate(places)
     for _, some in groupby(numbered, key=lambda pair: pair[0] // _BATCH_FILES):
         yield [place for _, place in some]
-
-
-def _read(objects: Objects, batch: Sequence[_Place]) -> dict[Oid, bytes]:
-    """Read the blobs of some files: headers first, then the contents in one go."""
-    wanted: dict[Oid, str] = {}
-    for path, _, oids in batch:
-        wanted.update((oid, path) for oid in oids if oid is not None)
-    for oid, path in wanted.items():
-        walk.check_blob(objects, oid, path, FILE_SIZE_MAX_BYTES)
-    return dict(zip(wanted, objects.read_many(wanted), strict=True))
 
 
 def table_of(path: str, prefix: str) -> str | None:
@@ -172,189 +193,3 @@ def table_of(path: str, prefix: str) -> str | None:
     suffix = ".json" if first == "rules" else ".csv"
     name = first if rest else first.removesuffix(suffix)
     return name if name in STORED_TABLES and path.endswith(suffix) else None
-
-
-def shard_change(source: SourceFile, table: str, contents: Sequence[Content]) -> ShardChange | None:
-    """Return what one file makes change, or `None` when nothing does."""
-    units, cells = _units(source, table, contents)
-    sides: dict[int, _Sides] = {}
-    removed: list[StoredRow] = []
-    added: list[StoredRow] = []
-    for unit, mask in _masks(source, units):
-        side = sides.get(mask)
-        if side is None:
-            side = sides[mask] = _sides(*_merged(contents, mask))
-        if not (side.going or side.coming):
-            continue
-        row = cells(unit)
-        own = own_window(row)
-        key = key_of(table, row)
-        going, coming = (
-            (side.going, side.coming)
-            if own is OPEN
-            else _apart(_within(side.before, own), _within(side.after, own))
-        )
-        if going:
-            removed += [StoredRow(table, key, one, row, source) for one in going]
-        if coming:
-            added += [StoredRow(table, key, one, row, source) for one in coming]
-    if not removed and not added:
-        return None
-    return ShardChange(
-        source,
-        table,
-        _ordered(removed),
-        _ordered(added),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Sides:
-    """When lines count before and after, and so what goes and comes of those without own ends."""
-
-    before: Windows
-    after: Windows
-    going: Windows
-    coming: Windows
-
-
-def _sides(before: Windows, after: Windows) -> _Sides:
-    return _Sides(before, after, *_apart(before, after))
-
-
-def _apart(before: Windows, after: Windows) -> tuple[Windows, Windows]:
-    """Return the windows that are only before, and those that are only after."""
-    return (
-        tuple(one for one in before if one not in after),
-        tuple(one for one in after if one not in before),
-    )
-
-
-def _ordered(rows: list[StoredRow]) -> tuple[StoredRow, ...]:
-    """Order rows by their cells; the windows of one line are already in order, and stay so."""
-    return tuple(sorted(rows, key=_CELLS))
-
-
-def _within(windows: Windows, own: Window) -> Windows:
-    inside = (window.intersect(own) for window in windows)
-    return tuple(window for window in inside if window is not None)
-
-
-def _merged(contents: Sequence[Content], mask: int) -> tuple[Windows, Windows]:
-    some = [content for index, content in enumerate(contents) if mask >> index & 1]
-    if len(some) == 1:
-        return some[0].before, some[0].after
-    return (
-        union(window for content in some for window in content.before),
-        union(window for content in some for window in content.after),
-    )
-
-
-def _masks(source: SourceFile, units: Sequence[Collection[_Unit]]) -> Iterator[tuple[_Unit, int]]:
-    """Yield each different line with the set of contents it stands in, as bits."""
-    masks: dict[_Unit, int] = {}
-    for index, some in enumerate(units):
-        bit = 1 << index
-        for unit in some:
-            mask = masks.get(unit, 0)
-            if mask & bit:
-                raise UnreadableRows(source.path, "a line that stands twice")
-            masks[unit] = mask | bit
-    return iter(masks.items())
-
-
-def _units(
-    source: SourceFile, table: str, contents: Sequence[Content]
-) -> tuple[list[Sequence[_Unit]], Callable[[_Unit], Cells]]:
-    """Return what is compared, and how it becomes cells.
-
-    Lines where all contents have one header, so that only lines that differ are parsed; cells
-    where the header changed, and for documents.
-    """
-    if table == "rules":
-        rules: list[Sequence[_Unit]] = [_rules(source, content.data) for content in contents]
-        return rules, _as_cells
-    headers = {content.data.partition(b"\n")[0] for content in contents}
-    if len(headers) == 1:
-        expand = _expander(source, table, headers.pop())
-        lines: list[Sequence[_Unit]] = [*_different_lines(source, contents)]
-        return lines, cast(Callable[[_Unit], Cells], expand)
-    parsed: list[Sequence[_Unit]] = []
-    for content in contents:
-        expand = _expander(source, table, content.data.partition(b"\n")[0])
-        parsed.append([expand(line) for line in strictcsv.lines(content.data)])
-    return parsed, _as_cells
-
-
-def _different_lines(source: SourceFile, contents: Sequence[Content]) -> list[list[bytes]]:
-    """Return each content's lines, without those at both ends that all share and nobody asks for.
-
-    The contents have one header, which is not among the lines.
-    """
-    before, after = _merged(contents, (1 << len(contents)) - 1)
-    whole = [content.data for content in contents]
-    found = middle(whole)
-    closed = all(data.endswith(b"\n") for data in whole)
-    if before != after or found.first == 0 or not closed:
-        return [strictcsv.lines(data) for data in whole]
-    around = found.around(whole[0])
-    parts = [part.split(b"\n")[:-1] for part in found.parts]
-    for line in {line for part in parts for line in part}:
-        if b"\n%s\n" % line in around:
-            raise UnreadableRows(source.path, "a line that stands twice")
-    return parts
-
-
-def _as_cells(unit: _Unit) -> Cells:
-    assert isinstance(unit, tuple)
-    return unit
-
-
-def _expander(source: SourceFile, table: str, header: bytes) -> Callable[[bytes], Cells]:
-    """Return how a line becomes all of the table's cells; columns left out are empty."""
-    columns = STORED_TABLES[table].columns
-    try:
-        names = tuple(header.decode().split(","))
-    except UnicodeDecodeError:
-        raise UnreadableRows(source.path, "a header that is not UTF-8") from None
-    if len(set(names)) != len(names) or not set(names) <= set(columns):
-        raise UnreadableRows(source.path, f"not a header of {table}")
-    width = len(names)
-    if names == columns:
-
-        def read(line: bytes) -> Cells:
-            cells = tuple(line.decode().split(","))
-            # What needs a closer look, or is wrong, is for the reader of single lines.
-            if b'"' in line or len(cells) != width:
-                return strictcsv.parse_line(line.decode(), width)
-            return cells
-
-        return read
-    index = tuple(names.index(name) if name in names else width for name in columns)
-
-    def expand(line: bytes) -> Cells:
-        cells = (*strictcsv.parse_line(line.decode(), width), "")
-        return tuple([cells[one] for one in index])
-
-    return expand
-
-
-def _rules(source: SourceFile, data: bytes) -> list[Cells]:
-    document = strictjson.parse(data)
-    if not isinstance(document, dict) or not isinstance(document.get("rules"), list):
-        raise UnreadableRows(source.path, "not a document of routing rules")
-    return [_rule(source, rule) for rule in document["rules"]]
-
-
-def _rule(source: SourceFile, rule: object) -> Cells:
-    if not isinstance(rule, dict) or not isinstance(rule.get("id"), str):
-        raise UnreadableRows(source.path, "a rule without an id")
-    priority = rule.get("priority")
-    return (
-        source.bundle,
-        rule["id"],
-        "" if priority is None else str(priority),
-        canonical(rule).decode(),
-        rule.get("effective_from") or "",
-        rule.get("effective_to") or "",
-    )

@@ -1,20 +1,23 @@
 """A plan: how many rows of each table come, change, move and go, in what words an ack names it.
 
 The digest covers the environment, the release the store holds, the release it shall hold, and every
-row that is dropped or put, in order; not the commit. One way from here to there has one digest,
-whoever works it out.
+file that changes, in order: the rows it makes the store drop and put, or, where all of a plain
+file's rows come or go, its bytes and windows; not the commit. One way from here to there has one
+digest, whoever works it out.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 from controller.kernel.canonical import Digest, canonical, sha256
 from controller.kernel.instants import Window, union
-from controller.plan.changes import ShardChange
-from controller.plan.rows import STORED_TABLES, StoredRow, row_text
+from controller.plan.changes import FileChange, rows_of
+from controller.plan.rows import STORED_TABLES, StoredRow, row_text, window_text
+from controller.plan.shard import ShardChange
+from controller.plan.whole import WholeFile
 
 SAMPLES_MAX = 5
 KEPT_ROWS_MAX = 50_000
@@ -73,7 +76,7 @@ class Plan:
     beginnings: dict[str, Beginnings]
     samples: tuple[Sample, ...]
     digest: Digest
-    shards: tuple[ShardChange, ...] | None
+    shards: tuple[FileChange, ...] | None
     """The changes themselves, or `None` when they are too many to keep: walk them again."""
 
     @property
@@ -94,7 +97,7 @@ def make_plan(
     environment: str,
     base: Digest | None,
     target: Digest,
-    changes: Iterable[ShardChange],
+    changes: Iterable[FileChange],
     *,
     one_sided: bool = False,
     now: datetime | None = None,
@@ -104,8 +107,8 @@ def make_plan(
     What a key loses before `now` does not count as ending; without it, every instant counts.
     """
     tally = Tally(one_sided=one_sided, now=now)
-    for _ in tally.through(changes):
-        pass
+    for change in changes:
+        tally.add(change)
     return tally.plan(environment, base, target)
 
 
@@ -123,6 +126,15 @@ class _Count:
     first: datetime | None = None
     last: datetime | None = None
 
+    def whole(self, file: WholeFile) -> None:
+        """Count the keys and the stored rows of a whole file."""
+        self.added += file.facts.rows if file.coming else 0
+        self.removed += file.facts.rows if file.going else 0
+        self.rows_put += file.rows_put
+        self.rows_dropped += file.rows_dropped
+        self.endless += file.facts.rows * sum(window.end is None for window in file.coming)
+        self.endless -= file.facts.rows * sum(window.end is None for window in file.going)
+
     def rows(self, shard: ShardChange) -> None:
         """Count the stored rows of one file."""
         self.rows_put += len(shard.added)
@@ -130,9 +142,9 @@ class _Count:
         self.endless += sum(row.window.end is None for row in shard.added)
         self.endless -= sum(row.window.end is None for row in shard.removed)
 
-    def begins(self, start: datetime) -> None:
-        """Count one key that gets a row from an instant on."""
-        self.beginning += 1
+    def begins(self, start: datetime, keys: int = 1) -> None:
+        """Count keys that get a row from an instant on."""
+        self.beginning += keys
         self.first = start if self.first is None else min(self.first, start)
         self.last = start if self.last is None else max(self.last, start)
 
@@ -156,7 +168,7 @@ class _Count:
 
 
 class Tally:
-    """Counts changes while they pass by, so that a first load is read once.
+    """Counts changes one by one.
 
     A row that leaves one file and comes into another is found by its key at the end. `one_sided`
     says that there can be none; then nothing is remembered.
@@ -170,25 +182,35 @@ class Tally:
         self._windows: dict[Windows, Windows] = {}
         self._samples: dict[tuple[str, str], list[Sample]] = {}
         self._files = hashlib.sha256()
-        self._kept: list[ShardChange] | None = []
+        self._kept: list[FileChange] | None = []
         self._kept_rows = 0
 
-    def through(self, changes: Iterable[ShardChange]) -> Iterator[ShardChange]:
-        """Yield every change after it has been counted."""
-        for shard in changes:
-            self.add(shard)
-            yield shard
-
-    def add(self, shard: ShardChange) -> None:
+    def add(self, change: FileChange) -> None:
         """Count one file's change."""
-        self._digest(shard)
-        self._keep(shard)
+        self._files.update(hashlib.sha256(_record(change).encode()).digest())
+        self._keep(change)
+        if isinstance(change, WholeFile) and self._one_sided:
+            self._add_whole(change)
+        else:
+            self._add_rows(rows_of(change))
+
+    def _add_whole(self, file: WholeFile) -> None:
+        count = self._counts.setdefault(file.table, _Count())
+        count.whole(file)
+        start = _next_start(file.coming, self._now)
+        if start is not None:
+            count.begins(start, file.facts.rows)
+        kind = "A" if file.coming else "D"
+        if len(self._samples.get((file.table, kind), ())) < SAMPLES_MAX:
+            shard = rows_of(file)
+            for some in _by_key(shard.removed).values():
+                self._sample("D", file.table, some, [])
+            for some in _by_key(shard.added).values():
+                self._sample("A", file.table, [], some)
+
+    def _add_rows(self, shard: ShardChange) -> None:
         count = self._counts.setdefault(shard.table, _Count())
         count.rows(shard)
-        if self._one_sided and self._is_plain(shard):
-            count.added += len({row.key for row in shard.added})
-            count.removed += len({row.key for row in shard.removed})
-            return
         old, new = _by_key(shard.removed), _by_key(shard.added)
         for key, before in old.items():
             after = new.pop(key, [])
@@ -217,7 +239,7 @@ class Tally:
                     "base": base,
                     "target": target,
                     "changes": self._files.hexdigest(),
-                    "version": 1,
+                    "version": 2,
                 }
             )
         )
@@ -229,12 +251,6 @@ class Tally:
         )
         kept = None if self._kept is None else tuple(self._kept)
         return Plan(environment, base, target, counts, endless, beginnings, samples, digest, kept)
-
-    def _is_plain(self, shard: ShardChange) -> bool:
-        """Whether a one-sided change can be counted without looking at each of its keys."""
-        return len(self._samples.get((shard.table, "A"), ())) == SAMPLES_MAX and all(
-            row.window.start is None for row in shard.added
-        )
 
     def _meet(self, table: str, key: int, before: list[StoredRow], after: list[StoredRow]) -> None:
         """Count a key of which another file may hold more; when none can, at once."""
@@ -297,18 +313,13 @@ class Tally:
             parts = (before or after)[0].parts
             some.append(Sample(letter, table, parts, _in_time(before), _in_time(after), ending))
 
-    def _digest(self, shard: ShardChange) -> None:
-        lines = [f"{shard.source.bundle}\x1f{shard.source.path}"]
-        lines += ["-" + row_text(row) for row in shard.removed]
-        lines += ["+" + row_text(row) for row in shard.added]
-        self._files.update(hashlib.sha256(_RECORD.join(lines).encode()).digest())
-
-    def _keep(self, shard: ShardChange) -> None:
-        self._kept_rows += len(shard.added) + len(shard.removed)
+    def _keep(self, change: FileChange) -> None:
+        if isinstance(change, ShardChange):
+            self._kept_rows += len(change.added) + len(change.removed)
         if self._kept_rows > KEPT_ROWS_MAX:
             self._kept = None
         if self._kept is not None:
-            self._kept.append(shard)
+            self._kept.append(change)
 
 
 class _Pending:
@@ -326,6 +337,19 @@ class _Pending:
         self.shown = shown
         self.before: list[StoredRow] = []
         self.after: list[StoredRow] = []
+
+
+def _record(change: FileChange) -> str:
+    """Return what the digest covers of one file; only a whole file's has an equals sign."""
+    lines = [f"{change.source.bundle}\x1f{change.source.path}"]
+    if isinstance(change, WholeFile):
+        lines.append(f"={change.facts.sha256.hex()}")
+        lines += ["-" + window_text(window) for window in change.going]
+        lines += ["+" + window_text(window) for window in change.coming]
+    else:
+        lines += ["-" + row_text(row) for row in change.removed]
+        lines += ["+" + row_text(row) for row in change.added]
+    return _RECORD.join(lines)
 
 
 def _windows(rows: list[StoredRow]) -> Windows:

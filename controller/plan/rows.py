@@ -73,15 +73,13 @@ def row_text(row: StoredRow) -> str:
 
     The separators are control characters, which no cell may hold.
     """
-    start, end = row.window.start, row.window.end
-    return _UNIT.join(
-        (
-            row.table,
-            format_instant(start) if start else "",
-            format_instant(end) if end else "",
-            *row.cells,
-        )
-    )
+    return _UNIT.join((row.table, window_text(row.window), *row.cells))
+
+
+def window_text(window: Window) -> str:
+    """Return a window as one unambiguous text: its start and its end, each empty where open."""
+    start, end = window.start, window.end
+    return f"{format_instant(start) if start else ''}{_UNIT}{format_instant(end) if end else ''}"
 
 
 def _parts_of(table: Table) -> Callable[[tuple[str, ...]], tuple[str, ...]]:

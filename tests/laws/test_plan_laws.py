@@ -80,7 +80,7 @@ def test_changes_always_arrive_and_never_wander(
     some = changes(objects, live(objects, *before), live(objects, *after))
     state = rows_of(*before)
 
-    for shard in some:
+    for shard in some.shards():
         for row in shard.removed:
             state.remove((row.source.path.split("/files/")[1], row.cells, row.window))
         for row in shard.added:
@@ -114,8 +114,8 @@ def test_the_way_back_drops_what_the_way_there_put(
 
     there, back = changes(objects, one, other), changes(objects, other, one)
 
-    assert {row for shard in there for row in shard.added} == {
-        row for shard in back for row in shard.removed
+    assert {row for shard in there.shards() for row in shard.added} == {
+        row for shard in back.shards() for row in shard.removed
     }
 
 
@@ -169,9 +169,24 @@ def test_no_key_is_seen_less_without_being_counted(
         {one for one in seen(cuts[side], keys[side]) if one[1] >= now} for side in (0, 1)
     )
     lost = {key for key, _ in before - after}
-    put = {one.parts[0] for shard in some for one in shard.added}
+    put = {one.parts[0] for shard in some.shards() for one in shard.added}
     found = counts.get("participants", TableCounts())
 
     assert len(lost) <= found.ending + found.removed
     if not spread:
         assert found.ending == len(lost & put)
+
+
+@given(contents=TIMELINES, coming=st.booleans(), now=st.integers(-1, 6))
+def test_whole_files_count_like_their_rows(contents: Timeline, now: int, *, coming: bool) -> None:
+    objects = MemoryObjects()
+    nothing: list[LiveVersion] = []
+    there = live(objects, *contents)
+    some = changes(objects, *((nothing, there) if coming else (there, nothing)))
+    target = Digest("a" * 64)
+
+    whole = make_plan("production", None, target, some, one_sided=True, now=day(now))
+    rows = make_plan("production", None, target, some.shards(), one_sided=True, now=day(now))
+
+    for part in ("counts", "endless", "beginnings", "samples"):
+        assert getattr(whole, part) == getattr(rows, part)

@@ -3,7 +3,9 @@
 import pytest
 
 from controller.artifacts.layout import BundleId
-from controller.plan.changes import ShardChange, UnreadableRows
+from controller.plan.changes import rows_of
+from controller.plan.shard import ShardChange, UnreadableRows
+from controller.plan.whole import WholeFile
 from tests.support.directory import (
     BUNDLE,
     MemoryObjects,
@@ -44,7 +46,7 @@ def test_only_the_file_that_differs_is_read() -> None:
     old, new = shard_ranges(rows), shard_ranges([*rows[:-1], (*rows[-1][:5], "New", *rows[-1][6:])])
     applied, desired = version(objects, old), version(objects, new, number=2)
 
-    (shard,) = changes(objects, [applied], [desired])
+    (shard,) = changes(objects, [applied], [desired]).shards()
 
     assert (len(shard.removed), len(shard.added)) == (1, 1)
     # Two root trees, two directories, and the two contents of one file out of three.
@@ -56,7 +58,7 @@ def test_a_changed_line_is_one_row_that_goes_and_one_that_comes() -> None:
     applied = version(objects, {"participants.csv": csv("participants", [ALPHA, BETA])})
     desired = version(objects, {"participants.csv": csv("participants", [ALPHA, BETTER])})
 
-    assert lines(list(changes(objects, [applied], [desired]))) == (["Beta"], ["Better"])
+    assert lines(list(changes(objects, [applied], [desired]).shards())) == (["Beta"], ["Better"])
 
 
 def test_a_line_that_two_adjoining_versions_share_stays_one_row() -> None:
@@ -69,7 +71,7 @@ def test_a_line_that_two_adjoining_versions_share_stays_one_row() -> None:
         version(objects, two, days(9, None), number=2),
     ]
 
-    (shard,) = changes(objects, [applied], handed_over)
+    (shard,) = changes(objects, [applied], handed_over).shards()
 
     assert [(row.cells[1], row.window) for row in shard.removed] == [("Beta", days(None, None))]
     assert {(row.cells[1], row.window) for row in shard.added} == {
@@ -83,7 +85,7 @@ def test_a_row_counts_where_its_own_window_and_its_versions_window_meet() -> Non
     dated = cells("participants", id="alpha", name="Alpha", effective_from="2027-01-05T00:00:00Z")
     live = version(objects, {"participants.csv": csv("participants", [dated])}, days(None, 9))
 
-    (shard,) = changes(objects, [], [live])
+    (shard,) = changes(objects, [], [live]).shards()
 
     assert [row.window for row in shard.added] == [days(4, 9)]
 
@@ -137,7 +139,7 @@ def test_a_rule_is_replaced_alone_when_its_document_changes() -> None:
         version(objects, {"rules/r.json": new}),
     )
 
-    (shard,) = changes(objects, [applied], [desired])
+    (shard,) = changes(objects, [applied], [desired]).shards()
 
     assert [row.cells[:3] for row in shard.removed] == [(str(BUNDLE), "b", "2")]
     assert [row.cells[:3] for row in shard.added] == [(str(BUNDLE), "b", "3")]
@@ -149,7 +151,7 @@ def test_a_bundle_that_leaves_the_release_takes_its_rows_along() -> None:
     stays = version(objects, {"participants.csv": csv("participants", [ALPHA])})
     leaves = version(objects, {"participants.csv": csv("participants", [BETA])}, bundle=other)
 
-    assert lines(list(changes(objects, [stays, leaves], [stays]))) == (["Beta"], [])
+    assert lines(list(changes(objects, [stays, leaves], [stays]).shards())) == (["Beta"], [])
 
 
 def test_changes_are_one_sided_only_when_no_row_can_be_on_both_sides() -> None:
@@ -160,3 +162,50 @@ def test_changes_are_one_sided_only_when_no_row_can_be_on_both_sides() -> None:
     assert changes(objects, [], [one]).is_one_sided
     assert changes(objects, [one], []).is_one_sided
     assert not changes(objects, [one], [two]).is_one_sided
+
+
+def test_a_plain_file_that_comes_stays_whole() -> None:
+    objects = MemoryObjects()
+    some = changes(
+        objects, [], [version(objects, {"participants.csv": csv("participants", [ALPHA])})]
+    )
+
+    (whole,) = some
+
+    assert isinstance(whole, WholeFile)
+    assert (whole.rows_put, whole.rows_dropped) == (1, 0)
+    assert [row.cells for row in rows_of(whole).added] == [ALPHA]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([(*ALPHA[:-1], "2027-01-20T00:00:00Z")], id="a window of its own"),
+        pytest.param([ALPHA, (*ALPHA[:1], "Again", *ALPHA[2:])], id="a key twice"),
+    ],
+)
+def test_a_file_whose_rows_need_a_look_comes_row_by_row(rows: list[tuple[str, ...]]) -> None:
+    objects = MemoryObjects()
+    some = changes(objects, [], [version(objects, {"participants.csv": csv("participants", rows)})])
+
+    assert [type(change) for change in some] == [ShardChange]
+
+
+def test_a_file_that_comes_beside_one_that_goes_comes_row_by_row() -> None:
+    objects = MemoryObjects()
+    before = version(objects, {"participants/a.csv": csv("participants", [ALPHA])})
+    after = version(objects, {"participants/b.csv": csv("participants", [ALPHA])}, number=2)
+
+    assert {type(change) for change in changes(objects, [before], [after])} == {ShardChange}
+
+
+def test_a_file_that_is_known_already_is_not_read_to_plan_it() -> None:
+    objects = MemoryObjects()
+    some = changes(
+        objects, [], [version(objects, {"participants.csv": csv("participants", [ALPHA])})]
+    )
+    once = list(some)
+    objects.read_oids.clear()
+
+    assert list(some) == once
+    assert len(objects.read_oids) == 1  # the tree alone

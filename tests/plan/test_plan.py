@@ -2,7 +2,7 @@
 
 from controller.kernel.canonical import Digest
 from controller.plan.changes import Changes
-from controller.plan.plan import Beginnings, Plan, TableCounts, Tally, make_plan
+from controller.plan.plan import Beginnings, Plan, TableCounts, make_plan
 from controller.plan.rows import SourceFile, StoredRow
 from tests.support.directory import (
     MemoryObjects,
@@ -81,28 +81,27 @@ def test_the_digest_covers_every_row() -> None:
     )
 
 
-def test_counting_while_rows_pass_by_gives_the_same_plan() -> None:
-    objects = MemoryObjects()
-    some = changes(objects, [], [version(objects, shard_ranges(RANGES))])
-    tally = Tally(one_sided=True)
-
-    passed = sum(len(shard.added) for shard in tally.through(some))
-
-    assert passed == 400
-    assert tally.plan("production", BASE, TARGET) == planned(some)
-
-
 def test_a_plan_without_rows_is_empty() -> None:
     assert make_plan("production", BASE, TARGET, []).is_empty
 
 
-def test_a_plan_too_large_to_keep_still_counts_everything() -> None:
+def test_a_plan_with_too_many_rows_to_keep_still_counts_everything() -> None:
+    objects = MemoryObjects()
+    old, new = version(objects, {}), version(objects, shard_ranges(many_ranges(60_000)), number=2)
+
+    plan = planned(changes(objects, [old], [new]))
+
+    assert plan.shards is None
+    assert plan.counts["ranges"].added == 60_000
+
+
+def test_whole_files_are_kept_however_many_rows_they_hold() -> None:
     objects = MemoryObjects()
     some = changes(objects, [], [version(objects, shard_ranges(many_ranges(60_000)))])
 
     plan = planned(some)
 
-    assert plan.shards is None
+    assert plan.shards == tuple(some)
     assert plan.counts["ranges"].added == 60_000
 
 

@@ -9,9 +9,10 @@ from controller.artifacts.layout import BundleId
 from controller.artifacts.tables import TABLES
 from controller.kernel.instants import Window
 from controller.kernel.objects import Header, MissingObject, Oid
-from controller.plan.changes import Changes, ShardChange
+from controller.plan.changes import Changes
 from controller.plan.live import LiveVersion
 from controller.plan.rows import SourceFile, StoredRow, key_of
+from controller.plan.shard import ShardChange
 
 BUNDLE = BundleId.parse("card-bin/tests")
 FILE = SourceFile(str(BUNDLE), f"bundles/{BUNDLE}/files/tests.csv")

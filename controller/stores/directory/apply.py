@@ -6,16 +6,21 @@ committed here, and no clock is read.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from typing import Any, Protocol
+from itertools import groupby
+from typing import Any, NamedTuple, Protocol
 
 from controller.adapters.postgres import Connection
-from controller.plan.changes import ShardChange
+from controller.plan.changes import FileChange, rows_of
 from controller.plan.rows import SourceFile, StoredRow
+from controller.plan.shard import ShardChange, Windows
 from controller.plan.strategy import Strategy, choose
+from controller.plan.whole import WholeFile
 from controller.stores.directory import digest, files
-from controller.stores.directory.bulk import RebuiltLoad, StagedLoad
+from controller.stores.directory.copytext import Render, rendered_here
 from controller.stores.directory.few import FewLoad
 from controller.stores.directory.model import Applied
+from controller.stores.directory.rebuilt import RebuiltLoad
+from controller.stores.directory.staged import StagedLoad
 from controller.stores.directory.tables import STORE_TABLES
 
 _BATCH_ROWS = 10_000
@@ -53,30 +58,19 @@ class Load(Protocol):
 
 def apply(
     connection: Connection[Any],
-    shards: Iterable[ShardChange],
+    changes: Iterable[FileChange],
     *,
     revision: int,
     changed: Mapping[str, int],
+    render: Render | None = None,
 ) -> tuple[Applied, ...]:
-    """Drop and put the rows of `shards`; return what happened to each table that changed.
+    """Drop and put the rows of `changes`; return what happened to each table that changed.
 
     `changed` says how many rows of each table change, as the plan counted them or as signed
-    statements promise them: it chooses the way, not the outcome.
+    statements promise them: it chooses the way, not the outcome. `render` makes the text of whole
+    files that go through COPY; without it that is done here, one after the other.
     """
-    sizes = digest.renewed(connection)
-    loads: dict[str, Load] = {}
-    for batch in _batches(shards):
-        numbers = files.number(connection, {shard.source for shard in batch if shard.added})
-        for table, some in _by_table(batch).items():
-            load = loads.get(table)
-            if load is None:
-                strategy = choose(changed.get(table, 0), sizes[table].rows)
-                load = loads[table] = _load(connection, table, strategy, revision)
-            load.add(
-                (row for shard in some for row in shard.removed),
-                (row for shard in some for row in shard.added),
-                numbers,
-            )
+    loads = _taken(connection, changes, revision, changed, render)
     ordered = [name for name in STORE_TABLES if name in loads]
     rebuilt = frozenset(name for name in ordered if isinstance(loads[name], RebuiltLoad))
     live = {name: f"directory.{table.name}" for name, table in STORE_TABLES.items()}
@@ -91,6 +85,56 @@ def apply(
     if rebuilt:
         connection.execute(b"ANALYZE directory.source_file")
     return applied
+
+
+def _taken(
+    connection: Connection[Any],
+    changes: Iterable[FileChange],
+    revision: int,
+    changed: Mapping[str, int],
+    render: Render | None,
+) -> dict[str, Load]:
+    """Hand every row, or every whole file, to its table's load."""
+    sizes = digest.renewed(connection)
+    loads: dict[str, Load] = {}
+
+    def load_of(table: str) -> Load:
+        if table not in loads:
+            strategy = choose(changed.get(table, 0), sizes[table].rows)
+            loads[table] = _load(connection, table, strategy, revision)
+        return loads[table]
+
+    for kind, some in groupby(changes, key=_kind):
+        load = load_of(kind.table) if kind is not None else None
+        if isinstance(load, StagedLoad | RebuiltLoad):
+            wholes = [file for file in some if isinstance(file, WholeFile)]
+            numbers = files.number(connection, {file.source for file in wholes if file.coming})
+            load.add_files(wholes, numbers, render or rendered_here(wholes[0].objects))
+            continue
+        for batch in _batches(map(rows_of, some)):
+            numbers = files.number(connection, {shard.source for shard in batch if shard.added})
+            for table, shards in _by_table(batch).items():
+                load_of(table).add(
+                    (row for shard in shards for row in shard.removed),
+                    (row for shard in shards for row in shard.added),
+                    numbers,
+                )
+    return loads
+
+
+class _Kind(NamedTuple):
+    """What whole files have in common that go through one COPY."""
+
+    table: str
+    columns: tuple[str, ...]
+    going: Windows
+    coming: Windows
+
+
+def _kind(change: FileChange) -> _Kind | None:
+    if isinstance(change, ShardChange):
+        return None
+    return _Kind(change.table, change.facts.columns, change.going, change.coming)
 
 
 def _load(connection: Connection[Any], table: str, strategy: Strategy, revision: int) -> Load:

@@ -16,6 +16,13 @@ SELECT * FROM found UNION ALL SELECT * FROM made
 -- name: name_files
 SELECT file_id, bundle, path FROM directory.source_file WHERE file_id = ANY(%(files)s::integer[])
 
+-- name: settings_of_a_load
+-- Whole pages of new indexes compress badly: it costs more time than writing them. Not every role
+-- may say so.
+SELECT set_config('work_mem', '64MB', true), set_config('maintenance_work_mem', '256MB', true),
+       CASE WHEN has_parameter_privilege('wal_compression', 'SET')
+            THEN set_config('wal_compression', 'off', true) END
+
 -- name: kept_digests
 SELECT table_name, rows, digest, algorithm FROM directory.table_digest ORDER BY table_name
 
@@ -26,7 +33,9 @@ UPDATE directory.table_digest
 
 -- name: index_definitions
 SELECT index.relname AS name, pg_get_indexdef(index.oid) AS definition,
-       pg_index.indisprimary AS is_primary
+       pg_index.indisprimary AS is_primary,
+       coalesce(strpos(pg_get_expr(pg_index.indpred, pg_index.indrelid), 'effective_'), 0) > 0
+           AS is_of_boundaries
   FROM pg_index
   JOIN pg_class AS index ON index.oid = pg_index.indexrelid
  WHERE pg_index.indrelid = %(table)s::regclass
@@ -162,9 +171,32 @@ SELECT min(boundary) AS boundary
          WHERE effective_to < 'infinity' AND effective_to > %(now)s
        ) AS boundaries
 
--- name: ranges_gone
--- The spans of ranges that once held the digits, smallest first; for `trace`, not for the hot path.
+-- name: spans_around
+-- The spans of ranges that hold the digits or once held them; for `trace`, not for the hot path.
+WITH RECURSIVE levels AS (
+    SELECT min(level) AS level FROM directory.range
+    UNION ALL
+    SELECT (SELECT min(level) FROM directory.range WHERE level > levels.level)
+      FROM levels WHERE levels.level IS NOT NULL
+)
 SELECT DISTINCT lo, hi, hi - lo AS size
-  FROM directory.range_history
- WHERE lo <= %(lo)s AND hi >= %(hi)s
+  FROM (SELECT around.lo, around.hi
+          FROM levels
+         CROSS JOIN LATERAL (
+            SELECT lo, hi FROM directory.range
+             WHERE range.level = levels.level
+               AND range.lo <= %(lo)s
+               AND range.lo > %(lo)s - (1::bigint << levels.level)
+               AND range.hi >= %(hi)s
+            OFFSET 0  -- keeps the planner from reading all levels at once
+         ) AS around
+        UNION ALL
+        SELECT lo, hi FROM directory.range_history WHERE lo <= %(lo)s AND hi >= %(hi)s) AS spans
  ORDER BY size, lo
+
+-- name: bundles_with_rule
+-- Rules are few; for `trace`, not for the hot path.
+SELECT bundle FROM directory.rule WHERE id = %(id)s
+UNION
+SELECT bundle FROM directory.rule_history WHERE id = %(id)s
+ ORDER BY bundle

@@ -12,11 +12,16 @@ from controller.stores.directory.tables import STORE_TABLES, Reference
 def check_whole(
     connection: Connection[Any], table: str, reference: Reference, live: Mapping[str, str]
 ) -> None:
-    """Check one reference of every row of a table."""
-    statement = DELTA[table](
-        "dangling", live=live[table], reference=reference.column, target=live[reference.target]
-    )
-    row = checks.first(connection, statement)
+    """Check one reference of every row of a table: keys alone first, rows only to name one."""
+    words = {
+        "live": live[table],
+        "reference": reference.column,
+        "target": live[reference.target],
+    }
+    dangles = checks.first(connection, DELTA[table]("dangles", **words))
+    if dangles is None or not dangles["found"]:
+        return
+    row = checks.first(connection, DELTA[table]("dangling", **words))
     if row is not None:
         raise checks.refuse_dangling(connection, table, reference.target, row)
 

@@ -107,6 +107,9 @@ SELECT {one_facts}, {other_facts}
 -- name: repeated
 SELECT row_key FROM {live} GROUP BY row_key HAVING count(*) > 1
 
+-- name: started
+SELECT row_key FROM {live} WHERE effective_from > '-infinity'
+
 -- name: straddling
 WITH RECURSIVE levels AS (
     SELECT min(level) AS level FROM {live}
@@ -188,6 +191,14 @@ SELECT {live_facts}
  WHERE live.{reference} IS NOT NULL
    AND NOT EXISTS (SELECT FROM {target} AS target WHERE target.row_key = live.{reference})
  LIMIT 1
+
+-- name: dangles
+-- Whether any row names something that is not there: both sides come in order from their indexes.
+SELECT EXISTS (
+    SELECT FROM (SELECT {reference} AS row_key FROM {live} WHERE {reference} IS NOT NULL
+                  GROUP BY {reference}) AS named
+     WHERE NOT EXISTS (SELECT FROM {target} AS target
+                        WHERE target.row_key = named.row_key)) AS found
 
 -- name: matched
 SELECT count(*) AS rows

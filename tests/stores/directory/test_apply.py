@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from controller.adapters.postgres import Connection
-from controller.plan.changes import ShardChange
 from controller.plan.rows import SourceFile, StoredRow
+from controller.plan.shard import ShardChange
 from controller.stores.directory import store
 from controller.stores.directory.errors import (
     AlreadyThere,
