@@ -134,7 +134,9 @@ app.command("history", epilog="Example: countersign history --limit 5")(history.
 app.command("resolve", epilog="Example: countersign resolve in-ifsc SBIN0000300 --at 2027-01-01")(
     resolve.resolve
 )
-app.command("trace", epilog="Example: countersign trace iin 45717360 -o json")(trace.trace)
+app.command("trace", epilog="Example: countersign trace participants/harbour-bank --at 2026-11-01")(
+    trace.trace
+)
 app.command("doctor", epilog="Example: countersign doctor -o json")(doctor.doctor)
 app.command("migrate", epilog="Example: countersign migrate --check")(migrate.migrate)
 app.add_typer(audit.app, name="audit", epilog="Example: countersign audit verify")

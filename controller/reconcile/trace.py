@@ -1,65 +1,79 @@
 """From a row back to the people who signed it: file and line, version, release, revision, audit.
 
-Works for rows of now and for those that are gone. The file is read at the commit that brought the
-row, from the tree that its bundle version pins, and only after its bytes gave the signed digest.
+Works for rows of any table, of now, of an earlier revision, and for those that are gone: then also
+who took them away, and where they stood last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 from controller.adapters import migrations
-from controller.adapters.git import GitRepository
 from controller.adapters.postgres import reading
-from controller.artifacts import bundle as bundles
-from controller.artifacts import layout, release, walk
-from controller.artifacts.merkle import MerkleMemory
-from controller.artifacts.release import LiveBundle
-from controller.artifacts.tables import TABLES, span
 from controller.audit import journal
 from controller.audit.record import AuditRecord
-from controller.kernel.canonical import Digest, sha256
-from controller.kernel.errors import Corrupt
+from controller.kernel.errors import Refused
+from controller.kernel.instants import format_instant
 from controller.kernel.objects import Oid
-from controller.plan.changes import FILE_SIZE_MAX_BYTES
-from controller.plan.lines import line_of
-from controller.reconcile.admit import find_files
+from controller.plan.rows import STORED_TABLES
 from controller.reconcile.history import audit_commits
-from controller.reconcile.resolve import IIN, NothingApplied, Question
+from controller.reconcile.keys import AmbiguousKey, Asked, Key
+from controller.reconcile.places import Place, Places
+from controller.reconcile.resolve import NothingApplied
 from controller.reconcile.world import World
 from controller.stores.control import store as control
 from controller.stores.control.model import AppliedRevision
 from controller.stores.directory import store as directory
 from controller.stores.directory.model import TraceRow
-from controller.trust.envelope import SIZE_MAX_BYTES
+from controller.stores.directory.resolve import DIGITS_MAX, DIGITS_MIN, NotAnIin
 from controller.trust.envelope import parse as parse_envelope
 from controller.trust.root import parse_root
 
-BY_ID = {"participant": "participants", "endpoint": "endpoints"}
-"""Words that stand where a scheme does, and the tables they mean."""
+_PAGE_REVISIONS = 500
 
 
-class NotWhatWasApplied(Corrupt):
-    """The repository no longer holds what a revision was made of."""
+class NothingServed(Refused):
+    """Production was empty at the instant that is asked for."""
 
-    code = "trace.not_what_was_applied"
+    code = "trace.nothing_served"
 
-    def __init__(self, path: str, commit: Oid) -> None:
+    def __init__(self, environment: str, at: datetime, first: datetime) -> None:
         super().__init__(
-            f"{path} of commit {commit.hex()[:12]} is not what was applied",
-            hint="`countersign audit verify` names the first link that does not hold",
+            f"nothing had been applied to {environment} at {format_instant(at)}",
+            hint=f"its first revision was applied at {format_instant(first)}",
         )
-        self.path, self.commit = path, commit
+        self.environment, self.at, self.first = environment, at, first
+
+
+class NoSuchRevision(Refused):
+    """There is no revision of this number."""
+
+    code = "trace.no_such_revision"
+
+    def __init__(self, environment: str, revision: int, newest: int) -> None:
+        super().__init__(
+            f"{environment} has no revision {revision}",
+            hint=f"revisions run from 1 to {newest}; `countersign history` lists them",
+        )
+        self.environment, self.revision, self.newest = environment, revision, newest
+
+
+class Visibility(StrEnum):
+    """Whether a row's window holds the asked instant."""
+
+    VISIBLE = "visible"
+    NOT_BEGUN = "not_begun"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a row stands: a line (0: not found) of a file, in a bundle version somebody signed."""
+class Signed:
+    """A bundle version and the keys that signed it."""
 
-    path: str
-    line: int
     bundle: str
     version: int
-    sha256: Digest
+    sha256: str
     signers: tuple[str, ...]
 
 
@@ -75,151 +89,233 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """One version of a row: where it comes from, who let it in, and how it left."""
+    """One version of a row: where it comes from, who let it in, and how it left.
+
+    `place` is where it stood when it came or, for a past revision, what that revision served;
+    `last` is where it stood in the last revision before it left. `left_with` are the versions of
+    its bundle that no longer hold it: none when the whole bundle left the release. `replaced`: a
+    row with the same key came when it left.
+    """
 
     row: TraceRow
+    visibility: Visibility
     place: Place
+    signers: tuple[str, ...]
     came: Event
     left: Event | None
+    last: Place | None
+    left_with: tuple[Signed, ...]
+    replaced: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Every version of the rows under one key, the latest first; `owners` names keys' holders."""
+    """Every version of the row under one key, the latest first; `owners` names keys' holders.
 
-    question: Question
+    `served` is the revision that was asked about: then only rows that it served are here.
+    """
+
+    asked: Asked
+    key: Key | None
+    at: datetime
+    served: Event | None
     rows: tuple[Traced, ...]
     owners: dict[str, str]
 
 
-def trace(world: World, asked: Question) -> Trace:
-    """Return where the rows under a key come from; none when there never was one."""
+def trace(
+    world: World,
+    asked: Asked,
+    now: datetime,
+    *,
+    at: datetime | None = None,
+    revision: int | None = None,
+) -> Trace:
+    """Return where the rows under a key come from; none when there never was one.
+
+    `at` asks for what production served at an instant (of the future: as things stand now);
+    `revision` for what it served when that revision had just been applied.
+    """
     connection = world.connection
     migrations.check(connection)
     with reading(connection):
-        if control.read_applied(connection, world.environment) is None:
+        applied = control.read_applied(connection, world.environment)
+        if applied is None:
             raise NothingApplied(world.environment)
-        rows = _rows(world, asked)
-        events = _Events(world, rows)
-        found = tuple(_traced(world, events, row) for row in rows)
-        return Trace(asked, found, _owners(world))
+        served = None
+        if revision is not None:
+            served = _numbered(world, revision, applied.revision)
+        elif at is not None:
+            served = _serving(world, at)
+        moment = at or (served.applied_at if served is not None else now)
+        key, every = _rows(world, asked, moment, served.revision if served else None)
+        rows = [row for row in every if served is None or _is_served(row, served.revision)]
+        found = _Finder(world, rows, served)
+        return Trace(
+            asked,
+            key,
+            moment,
+            found.event(served.revision) if served else None,
+            tuple(found.traced(row, every, moment) for row in rows),
+            _owners(world),
+        )
 
 
-def _rows(world: World, asked: Question) -> tuple[TraceRow, ...]:
-    connection = world.connection
-    if asked.scheme in BY_ID:
-        return directory.trace(connection, BY_ID[asked.scheme], (asked.value,))
-    if asked.scheme != IIN:
-        return directory.trace(connection, "identifiers", (asked.scheme, asked.value))
-    match = directory.resolve_iin(connection, asked.value, asked.at)
-    if match is not None:
-        spans = [span(match.range.iin_start, match.range.iin_end)]
-    else:
-        own = span(asked.value, asked.value)
-        spans = [own, *(gone for gone in directory.ranges_gone(connection, asked.value))]
-    for lo, hi in spans:
-        rows = directory.trace(connection, "ranges", (str(lo), str(hi)))
+def columns_of(row: TraceRow) -> dict[str, str]:
+    """Return a row's cells by column, the empty ones left out."""
+    columns = STORED_TABLES[row.table].columns
+    return {name: cell for name, cell in zip(columns, row.cells, strict=True) if cell}
+
+
+# Which revision is asked about
+
+
+def _numbered(world: World, revision: int, newest: int) -> AppliedRevision:
+    if not 1 <= revision <= newest:
+        raise NoSuchRevision(world.environment, revision, newest)
+    return _revision(world, revision)
+
+
+def _revision(world: World, number: int) -> AppliedRevision:
+    return control.revisions(world.connection, world.environment, before=number + 1, limit=1)[0]
+
+
+def _serving(world: World, at: datetime) -> AppliedRevision:
+    """Return the newest revision that was applied by an instant."""
+    before: dict[str, int] = {}
+    while True:
+        page = control.revisions(
+            world.connection, world.environment, limit=_PAGE_REVISIONS, **before
+        )
+        for one in page:
+            if one.applied_at <= at:
+                return one
+        if page[-1].revision == 1:
+            raise NothingServed(world.environment, at, page[-1].applied_at)
+        before = {"before": page[-1].revision}
+
+
+def _is_served(row: TraceRow, revision: int) -> bool:
+    return row.revision <= revision and (
+        row.until_revision is None or revision < row.until_revision
+    )
+
+
+# Which rows are meant
+
+
+def _rows(
+    world: World, asked: Asked, at: datetime, revision: int | None
+) -> tuple[Key | None, tuple[TraceRow, ...]]:
+    """Return the one key that a text means and its rows; several keys are refused by name."""
+    keys = list(asked.keys)
+    if asked.rule:
+        bundles = directory.bundles_with_rule(world.connection, asked.rule)
+        keys += [Key("rules", (bundle, asked.rule)) for bundle in bundles]
+    if asked.digits:
+        keys += _range_of(world, asked.digits, at, revision)
+    found = {}
+    for key in dict.fromkeys(keys):
+        rows = directory.trace(world.connection, key.table, key.parts)
         if rows:
-            return rows
-    return ()
+            found[key] = rows
+    if len(found) > 1:
+        raise AmbiguousKey(found)
+    return next(iter(found.items()), (None, ()))
 
 
-class _Events:
-    """The revisions that some rows came and left with, each looked up once."""
+def _range_of(world: World, digits: str, at: datetime, revision: int | None) -> Iterable[Key]:
+    """Return the smallest range visible at the instant, else the smallest that there ever was."""
+    if not (digits.isascii() and digits.isdecimal() and DIGITS_MIN <= len(digits) <= DIGITS_MAX):
+        raise NotAnIin
+    spans = directory.spans_around(world.connection, digits)
+    keys = [Key("ranges", (str(lo), str(hi))) for lo, hi in spans]
+    for key in keys:
+        for row in directory.trace(world.connection, key.table, key.parts):
+            here = row.until_revision is None if revision is None else _is_served(row, revision)
+            if here and row.window.contains(at):
+                return [key]
+    return keys[:1]
 
-    def __init__(self, world: World, rows: Sequence[TraceRow]) -> None:
+
+# What is known about them
+
+
+class _Finder:
+    """Looks rows up: their revisions, records, audit commits and places, each once."""
+
+    def __init__(
+        self, world: World, rows: Sequence[TraceRow], served: AppliedRevision | None
+    ) -> None:
+        self._world, self._served = world, served
         numbers = {row.revision for row in rows} | {row.until_revision for row in rows}
-        self._world = world
-        self._wanted = {number for number in numbers if number is not None}
-        self._records = self._read()
-        self._commits = audit_commits(world, since=min(self._wanted)) if self._wanted else {}
-
-    def record(self, revision: int) -> AuditRecord | None:
-        """Return the journal's record of a revision, if this controller applied it."""
-        return self._records.get(revision)
+        numbers |= {row.until_revision - 1 for row in rows if row.until_revision is not None}
+        numbers |= {served.revision} if served is not None else set()
+        wanted = {number for number in numbers if number is not None}
+        self._revisions = {number: _revision(world, number) for number in wanted}
+        self._records = _records(world, wanted)
+        self._commits = audit_commits(world, since=min(wanted)) if wanted else {}
+        self._places = Places(world.repository, world.environment, world.memory())
 
     def event(self, number: int) -> Event:
         """Return what is known about a revision."""
-        world, record = self._world, self._records.get(number)
-        found = control.revisions(world.connection, world.environment, before=number + 1, limit=1)[
-            0
-        ]
+        record = self._records.get(number)
         return Event(
-            found,
-            tuple(record.signers.get("release", ())) if record else (),
+            self._revisions[number],
+            self._signers(number, "release"),
             record.seq if record else None,
             self._commits.get(number),
         )
 
-    def _read(self) -> dict[int, AuditRecord]:
-        records = journal.records(self._world.connection, self._world.controller)
-        return {
-            one.revision: one
-            for one in records
-            if one.revision in self._wanted and one.environment == self._world.environment
-        }
+    def traced(self, row: TraceRow, every: Sequence[TraceRow], at: datetime) -> Traced:
+        """Return everything about one row; `every` are all rows of its key."""
+        shown = self._served or self._revisions[row.revision]
+        place = self._places.place(row, shown, at if self._served is not None else None)
+        until = row.until_revision
+        before = self._revisions[until - 1] if until is not None else None
+        return Traced(
+            row,
+            _visibility(row, at),
+            place,
+            self._signers(shown.revision, f"{place.bundle}@{place.version}"),
+            self.event(row.revision),
+            self.event(until) if until is not None else None,
+            self._places.place(row, before) if before is not None else None,
+            self._versions(row.source.bundle, until) if until is not None else (),
+            any(one.revision == until for one in every),
+        )
 
-
-def _traced(world: World, events: _Events, row: TraceRow) -> Traced:
-    came = events.event(row.revision)
-    left = events.event(row.until_revision) if row.until_revision is not None else None
-    return Traced(row, _place(world, events.record(row.revision), came.revision, row), came, left)
-
-
-def _place(
-    world: World, record: AuditRecord | None, revision: AppliedRevision, row: TraceRow
-) -> Place:
-    """Find the version of a revision's release, and in its files the line, that a row is from."""
-    versions = [
-        live
-        for live in _release(world.repository, revision, world.environment)
-        if str(live.bundle) == row.source.bundle
-    ]
-    memory = world.memory()
-    for live in versions:
-        line, effective = _line(world.repository, revision.commit, live, row, memory)
-        if line and effective:
-            name = f"{live.bundle}@{live.version}"
-            signers = tuple(record.signers.get(name, ())) if record else ()
-            return Place(
-                row.source.path, line, str(live.bundle), live.version, live.payload_sha256, signers
+    def _versions(self, bundle: str, number: int) -> tuple[Signed, ...]:
+        return tuple(
+            Signed(
+                bundle,
+                one.live.version,
+                one.live.payload_sha256,
+                self._signers(number, one.name),
             )
-    raise NotWhatWasApplied(row.source.path, revision.commit)
+            for one in self._places.versions(self._revisions[number])
+            if str(one.live.bundle) == bundle
+        )
+
+    def _signers(self, number: int, what: str) -> tuple[str, ...]:
+        record = self._records.get(number)
+        return tuple(record.signers.get(what, ())) if record is not None else ()
 
 
-def _release(
-    repository: GitRepository, revision: AppliedRevision, environment: str
-) -> tuple[LiveBundle, ...]:
-    path = layout.release_path(environment)
-    payload = _read(repository, revision.commit, path)
-    if payload is None or sha256(payload) != revision.release_sha256:
-        raise NotWhatWasApplied(path, revision.commit)
-    return release.parse(payload).bundles
+def _records(world: World, wanted: set[int]) -> dict[int, AuditRecord]:
+    records = journal.records(world.connection, world.controller)
+    return {
+        one.revision: one
+        for one in records
+        if one.revision in wanted and one.environment == world.environment
+    }
 
 
-def _line(
-    repository: GitRepository, commit: Oid, live: LiveBundle, row: TraceRow, memory: MerkleMemory
-) -> tuple[int, bool]:
-    """Return the line of a row in a live version, and whether it counts at the row's time."""
-    payload = _read(repository, commit, live.path)
-    if payload is None or sha256(payload) != live.payload_sha256:
-        raise NotWhatWasApplied(live.path, commit)
-    statement = bundles.parse(payload)
-    tree = find_files(repository, commit, statement, memory)
-    path = row.source.path.removeprefix(layout.files_path(live.bundle) + "/")
-    entry = walk.find(repository, tree, path)
-    if entry is None or entry.is_tree:
-        return 0, False
-    data = walk.read_blob(repository, entry.oid, row.source.path, FILE_SIZE_MAX_BYTES)
-    effective = live.effective(statement.window).overlaps(row.window)
-    return line_of(row.table, data, row.cells), effective
-
-
-def _read(repository: GitRepository, commit: Oid, path: str) -> bytes | None:
-    entry = walk.find(repository, repository.tree_of(commit), path)
-    if entry is None or entry.is_tree:
-        return None
-    return walk.read_blob(repository, entry.oid, path, SIZE_MAX_BYTES)
+def _visibility(row: TraceRow, at: datetime) -> Visibility:
+    if row.window.contains(at):
+        return Visibility.VISIBLE
+    start = row.window.start
+    return Visibility.NOT_BEGUN if start is not None and at < start else Visibility.ENDED
 
 
 def _owners(world: World) -> dict[str, str]:
@@ -227,9 +323,3 @@ def _owners(world: World) -> dict[str, str]:
     envelopes = [world.pin.envelope, *(one.envelope for one in control.roots(world.connection))]
     roots = [parse_root(parse_envelope(envelope).payload) for envelope in envelopes]
     return {str(key.id): key.owner for one in roots for key in one.keys.values()}
-
-
-def columns_of(row: TraceRow) -> dict[str, str]:
-    """Return a row's cells by column, the empty ones left out."""
-    columns = TABLES[row.table].columns
-    return {name: cell for name, cell in zip(columns, row.cells, strict=True) if cell}

@@ -144,6 +144,16 @@ def _root_gather(scene: Scene) -> list[Said]:
     return [run("root", "gather", scene.path("2.root.json"), "--out", scene.path("g.json"), *JSON)]
 
 
+def _trace(scene: Scene) -> list[Said]:
+    then = scene.asked("trace", "iin", "990600", "--revision", "2")
+    scene.publish(OTHER_RANGE)
+    shop = scene.desk.shop()
+    shop.released.append(shop.statement())
+    shop.publish(drop=[NEW_RANGE])
+    scene.desk.run("reconcile", "--once")
+    return [*then, *scene.asked("trace", "ranges/990600")]
+
+
 SCENES: dict[str, Callable[[Scene], list[Said]]] = {
     "version": lambda _: [run("version", *JSON)],
     "init": lambda scene: [
@@ -169,7 +179,7 @@ SCENES: dict[str, Callable[[Scene], list[Said]]] = {
     "status": lambda scene: scene.asked("status"),
     "history": lambda scene: scene.asked("history"),
     "resolve": lambda scene: scene.asked("resolve", "iin", "990600"),
-    "trace": lambda scene: scene.asked("trace", "iin", "990600"),
+    "trace": _trace,
     "doctor": lambda scene: scene.asked("doctor"),
     "migrate": lambda scene: scene.asked("migrate"),
     "audit verify": lambda scene: scene.asked("audit", "verify"),

@@ -1,5 +1,6 @@
 """`countersign resolve` and `trace`: answers, and where they come from."""
 
+from controller.artifacts.layout import BundleId, files_path
 from tests.support.commands import Desk
 from tests.support.world import BRANCHES, NEW_RANGE, OLD_RANGE, RANGES
 
@@ -126,6 +127,73 @@ def test_participants_and_endpoints_are_traced_by_id(desk: Desk) -> None:
     assert "participants.csv:2" in desk.run("trace", "participant", "harbour-bank").out
     assert "endpoints.csv:" in desk.run("trace", "endpoint", "alder-bank-api").out
     assert desk.run("trace", "participant", "nobody").exit_code == 1
+
+
+def test_a_key_is_written_as_one_word_or_as_two(desk: Desk) -> None:
+    desk.run("reconcile", "--once")
+
+    for words in (("participant", "harbour-bank"), ("participants/harbour-bank",)):
+        assert desk.run("trace", *words, "-o", "json").json["query"]["key"] == (
+            "participants/harbour-bank"
+        )
+
+
+def test_a_key_of_several_tables_is_answered_with_what_to_type(desk: Desk) -> None:
+    desk.run("reconcile", "--once")
+    shop = desk.shop()
+    endpoint = "harbour-bank,alder-bank,https,,https://x.example/,,,,,20,,,active,,"
+    bundle = BundleId("swift-iso20022", "correspondents")
+    shop.publish(add=[endpoint], path=f"{files_path(bundle)}/endpoints.csv", bundle=bundle)
+    desk.run("reconcile", "--once")
+
+    said = desk.run("trace", "harbour-bank")
+
+    assert said.exit_code == 2
+    assert "countersign trace endpoints/harbour-bank" in said.err
+    assert desk.run("trace", "endpoints/harbour-bank").exit_code == 0
+
+
+def test_what_production_served_before_is_shown_with_its_release(desk: Desk) -> None:
+    desk.run("reconcile", "--once")
+    desk.shop().publish(drop=[OLD_RANGE])
+    desk.run("reconcile", "--once")
+
+    then = desk.run("trace", "iin/990105", "--revision", "1", "-o", "json")
+    now = desk.run("trace", "iin/990105", "--revision", "2")
+
+    assert then.json["served"]["release"]["serial"] == 1
+    assert [row["removed"]["revision"] for row in then.json["rows"]] == [2]
+    assert now.exit_code == 1
+    assert "was not in production in revision 2" in now.err
+    assert desk.run("trace", "iin/990105", "--at", "2020-01-01").exit_code == 2
+
+
+def test_the_text_tells_a_person_the_owners_the_keys_and_the_command_that_shows_the_line(
+    desk: Desk,
+) -> None:
+    desk.run("reconcile", "--once")
+    shop = desk.shop()
+    shop.publish(drop=[OLD_RANGE])
+    desk.run("reconcile", "--once")
+
+    said = desk.run("trace", "ranges/990105").out
+
+    assert f"alice ({shop.signer('alice').public.id})" in said
+    command, _, path = said.partition("git show ")[2].split("\n")[0].partition(":")
+    place = said.partition(f"{path}:")[2].split("\n")[0]
+    assert shop.git("show", f"{command}:{path}").splitlines()[int(place) - 1] == OLD_RANGE
+    assert "  left      revision 2" in said
+    assert "  last      " in said
+
+
+def test_a_number_that_could_be_a_card_is_not_repeated_by_trace_either(desk: Desk) -> None:
+    desk.run("reconcile", "--once")
+
+    for key in ("4111111111111111", "participants/4111111111111111", "ranges/4111111111111111"):
+        said = desk.run("trace", key)
+
+        assert said.exit_code in {1, 2}
+        assert "1111" not in said.out + said.err
 
 
 def test_nothing_is_answered_before_anything_is_applied(desk: Desk) -> None:

@@ -10,21 +10,27 @@ from controller.stores.directory.resolve import (
     resolve_iin,
     rules_at,
 )
-from controller.stores.directory.trace import ranges_gone, stored_rows, trace
+from controller.stores.directory.trace import (
+    bundles_with_rule,
+    spans_around,
+    stored_rows,
+    trace,
+)
 
 __all__ = [
     "apply",
+    "bundles_with_rule",
     "endless",
     "endpoints_of",
     "kept",
     "next_boundary",
     "participant",
-    "ranges_gone",
     "recompute",
     "renewed",
     "resolve_identifier",
     "resolve_iin",
     "rules_at",
+    "spans_around",
     "stored_rows",
     "trace",
     "verify",

@@ -36,12 +36,19 @@ def trace(connection: Connection[Any], table: str, parts: tuple[str, ...]) -> tu
     return tuple(row for row in rows if row.key == parts)
 
 
-def ranges_gone(connection: Connection[Any], digits: str) -> tuple[tuple[int, int], ...]:
-    """Return the padded spans of ranges that held these digits once, the smallest first."""
+def spans_around(connection: Connection[Any], digits: str) -> tuple[tuple[int, int], ...]:
+    """Return the padded spans of all ranges that hold these digits, or did; the smallest first."""
     lo, hi = span(digits, digits)
     cursor = connection.cursor(row_factory=dict_row)
-    cursor.execute(QUERIES["ranges_gone"], {"lo": lo, "hi": hi})
+    cursor.execute(QUERIES["spans_around"], {"lo": lo, "hi": hi})
     return tuple((row["lo"], row["hi"]) for row in cursor)
+
+
+def bundles_with_rule(connection: Connection[Any], rule_id: str) -> tuple[str, ...]:
+    """Return the bundles that have a routing rule of this id, or had one."""
+    cursor = connection.cursor(row_factory=dict_row)
+    cursor.execute(QUERIES["bundles_with_rule"], {"id": rule_id})
+    return tuple(row["bundle"] for row in cursor)
 
 
 def stored_rows(connection: Connection[Any], table: str) -> list[StoredRow]:
