@@ -248,7 +248,7 @@ def _directory(oid: Oid, record: Record) -> Item:
     return Item(
         True,
         oid,
-        _digest(record),
+        digest(record),
         sum(item.table_files for item in items),
         sum(item.rows for item in items),
         sum(item.table_bytes for item in items),
@@ -257,7 +257,8 @@ def _directory(oid: Oid, record: Record) -> Item:
     )
 
 
-def _digest(record: Record) -> bytes:
+def digest(record: Record) -> bytes:
+    """Return the digest of a directory from what is known of its entries."""
     return node((name, item.is_tree, item.digest) for name, item in record.items())
 
 
@@ -278,4 +279,4 @@ def _summary(record: Record) -> FilesSummary:
         for found, counts in ((tables, table), (documents, document)):
             if counts.files:
                 found[group] = found.get(group, Counts()) + counts
-    return FilesSummary(Digest(_digest(record).hex()), tables, documents)
+    return FilesSummary(Digest(digest(record).hex()), tables, documents)

@@ -106,7 +106,11 @@ def parse_tree(raw: bytes) -> list[tuple[bytes, bytes, Oid]]:
 
 def children(objects: Objects, tree: Oid, path: str) -> tuple[Entry, ...]:
     """Return one level of a tree; `path` says in refusals where the tree stands."""
-    raw = _read_tree(objects, tree, path)
+    return level(_read_tree(objects, tree, path), path)
+
+
+def level(raw: bytes, path: str) -> tuple[Entry, ...]:
+    """Return the entries of a raw tree, judged."""
     if len(raw) > _KNOWN_LEVEL_MAX_BYTES:
         return _level(raw, path)
     try:

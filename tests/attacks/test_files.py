@@ -296,7 +296,12 @@ def collide(shop: Shop, path: str, forged: bytes) -> None:
     """Put other bytes behind the id of a committed file: what a collision of SHA-1 would do."""
     entry = walk.find(shop.repository, shop.tree, path)
     assert entry is not None
-    name = entry.oid.hex()
+    put_behind(shop, entry.oid, forged)
+
+
+def put_behind(shop: Shop, oid: Oid, forged: bytes) -> None:
+    """Put other bytes behind an id."""
+    name = oid.hex()
     file = shop.repository.git_dir / "objects" / name[:2] / name[2:]
     file.chmod(0o644)
     file.write_bytes(zlib.compress(b"blob %d\0" % len(forged) + forged))
@@ -326,6 +331,34 @@ def test_the_same_bytes_behind_the_id_of_a_signed_table_are_applied(shop: Shop) 
     collide(shop, RANGES, shop.read(RANGES))
 
     assert attempt(shop).code == APPLIED
+
+
+@pytest.mark.stops("sha1.remembered")
+def test_other_bytes_behind_an_id_that_was_hashed_before_do_not_come_back(shop: Shop) -> None:
+    shop.publish(add=[NEW_RANGE])
+    shop.reconcile()
+    second, table = shop.released[-1], shop.read(RANGES)
+    entry = walk.find(shop.repository, shop.tree, RANGES)
+    assert entry is not None
+    shop.publish(drop=[NEW_RANGE])
+    shop.reconcile()
+    put_behind(shop, entry.oid, table.replace(b"Lagoon", b"Mirage"))
+    shop.revert_release(second)
+
+    assert attempt(shop) == stopped("proven.bytes_differ")
+
+
+@pytest.mark.allows("sha1.remembered")
+def test_the_same_bytes_behind_an_id_that_was_hashed_before_come_back(shop: Shop) -> None:
+    shop.publish(add=[NEW_RANGE])
+    shop.reconcile()
+    second = shop.released[-1]
+    shop.publish(drop=[NEW_RANGE])
+    shop.reconcile()
+    shop.revert_release(second)
+
+    assert attempt(shop).code == APPLIED
+    assert "990600" in shop.ranges()
 
 
 # Contents

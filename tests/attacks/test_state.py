@@ -6,15 +6,19 @@ from fractions import Fraction
 
 import pytest
 
+from controller.artifacts import layout, walk
+from controller.artifacts.merkle import DictMemory, files_root
 from controller.kernel.errors import ControllerError
+from controller.kernel.objects import Oid
 from controller.plan.guards import Limits
 from controller.reconcile.proof import prove_database, prove_git
 from controller.reconcile.status import read_status
 from controller.stores.control import store as control
+from controller.stores.control.memory import DatabaseMemory
 from controller.stores.control.statements import run
-from tests.attacks.passes import attempt
+from tests.attacks.passes import APPLIED, attempt, stopped
 from tests.attacks.test_history import two_releases
-from tests.support.world import BRANCHES, NEW_RANGE, PARTICIPANTS, Shop
+from tests.support.world import BRANCHES, CARDS, NEW_RANGE, OTHER_RANGE, PARTICIPANTS, Shop
 
 
 def tampered(shop: Shop, statement: str) -> None:
@@ -66,6 +70,56 @@ def test_rows_that_only_the_controller_wrote_pass_the_audit(shop: Shop) -> None:
     verified(shop)
 
     assert shop.serial == 2
+
+
+# The memory of what was hashed is not believed
+
+
+def remembered_as(shop: Shop, *, tree: Oid, honest: Oid) -> None:
+    """Write into the memory that a tree hashes to what another one hashes to."""
+    path, memory = layout.files_path(CARDS), DictMemory()
+    files_root(shop.repository, honest, path, memory)
+    oids = {one.name: one.oid for one in walk.children(shop.repository, tree, path)}
+    forged = {name: item._replace(oid=oids[name]) for name, item in memory.records[honest].items()}
+    assert shop.connection is not None
+    database = DatabaseMemory(shop.connection)
+    database.put(tree, forged, None)
+    database.flush()
+
+
+def files_tree(shop: Shop) -> Oid:
+    """Return the tree of the cards' committed files."""
+    entry = walk.find(shop.repository, shop.tree, layout.files_path(CARDS))
+    assert entry is not None
+    return entry.oid
+
+
+def swapped(shop: Shop, *, remembered: bool) -> None:
+    """Release what two owners signed, with a hint that leads to files that nobody signed."""
+    shop.edit(add=[NEW_RANGE])
+    signed = shop.next_version()
+    shop.edit(add=[OTHER_RANGE], drop=[NEW_RANGE])
+    evil = files_tree(shop)
+    live = shop.sign(replace(signed, git_tree=evil))
+    if remembered:
+        remembered_as(shop, tree=evil, honest=signed.git_tree)
+    shop.release(shop.next_release(live))
+
+
+@pytest.mark.stops("insider.memory")
+def test_a_forged_memory_of_a_tree_brings_in_no_row_that_nobody_signed(shop: Shop) -> None:
+    swapped(shop, remembered=True)
+
+    assert attempt(shop) == stopped("proven.bytes_differ")
+    assert not {"990600", "990601"} & shop.ranges()
+
+
+@pytest.mark.allows("insider.memory")
+def test_without_the_forgery_the_signed_rows_are_found_and_applied(shop: Shop) -> None:
+    swapped(shop, remembered=False)
+
+    assert attempt(shop).code == APPLIED
+    assert {"990600", "990601"} & shop.ranges() == {"990600"}
 
 
 # Start-up survives whatever is stored
@@ -162,7 +216,7 @@ def test_a_removal_that_the_database_refuses_forgets_nothing_of_what_is_live(sho
     found = attempt(shop)
 
     assert found.code == "directory.dangling_reference"
-    assert set(found.changed) <= {"controller.lease"}
+    assert found.changed == ()
 
 
 @pytest.mark.allows("incident.16-orphans")

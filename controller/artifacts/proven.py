@@ -1,0 +1,91 @@
+"""Objects that are read to be applied: each is hashed once more, against the root it belongs to.
+
+Trees are hashed when a release is admitted, and what was hashed is remembered, in a database, by
+git ids. Neither is a reason to believe the bytes that are read later: an id may come to stand for
+other bytes, and somebody may have written into the memory. Here every directory is held against
+the digest above it, up to the signed files root, and every file against its directory.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from controller.artifacts import merkle, walk
+from controller.artifacts.merkle import MerkleMemory, Record
+from controller.kernel.canonical import Digest
+from controller.kernel.errors import Corrupt
+from controller.kernel.objects import Header, Objects, Oid
+
+
+class Unproven(Corrupt):
+    """An object is not what the signed files root stands on."""
+
+    code = "proven.bytes_differ"
+
+    def __init__(self, oid: Oid, reason: str) -> None:
+        super().__init__(
+            f"object {oid.hex()}: {reason}",
+            hint="compare the repository with a fresh clone, and empty controller.merkle_memory, "
+            "which is a cache; then find out who wrote to them",
+        )
+        self.oid, self.reason = oid, reason
+
+
+class Proven:
+    """The objects of some files trees, as `kernel.objects.Objects`; `roots` are signed."""
+
+    def __init__(self, objects: Objects, memory: MerkleMemory, roots: Mapping[Oid, Digest]) -> None:
+        self._objects, self._memory = objects, memory
+        self._digests = {tree: bytes.fromhex(root) for tree, root in roots.items()}
+        self._directories = set(roots)
+        self._opened: dict[Oid, bytes] = {}
+
+    def header(self, oid: Oid) -> Header:
+        """Return kind and size, which prove nothing."""
+        return self._objects.header(oid)
+
+    def read(self, oid: Oid) -> bytes:
+        """Return the contents of a directory or a file, or raise `Unproven`."""
+        if oid in self._directories:
+            if oid not in self._opened:
+                self._opened[oid] = self._open(oid)
+            return self._opened[oid]
+        return self._checked(oid, self._objects.read(oid))
+
+    def read_many(self, oids: Iterable[Oid]) -> Iterator[bytes]:
+        """Yield the contents of files."""
+        wanted = list(oids)
+        for oid, data in zip(wanted, self._objects.read_many(wanted), strict=True):
+            yield self._checked(oid, data)
+
+    def _checked(self, oid: Oid, data: bytes) -> bytes:
+        if merkle.leaf(data) != self._digests.get(oid):
+            raise Unproven(oid, "its bytes are not those that were signed")
+        return data
+
+    def _open(self, tree: Oid) -> bytes:
+        raw = self._objects.read(tree)
+        record = self._record(tree)
+        if merkle.digest(record) != self._digests[tree]:
+            raise Unproven(tree, "what is remembered of it does not hash to what was signed")
+        if not _lists(walk.level(raw, ""), record):
+            raise Unproven(tree, "it is not the directory that was hashed")
+        for item in record.values():
+            if self._digests.setdefault(item.oid, item.digest) != item.digest:
+                raise Unproven(item.oid, "two digests for one id")
+            if item.is_tree:
+                self._directories.add(item.oid)
+        return raw
+
+    def _record(self, tree: Oid) -> Record:
+        """Return what is remembered of a directory; it is hashed again where that was forgotten."""
+        record = self._memory.get(tree)
+        if record is not None:
+            return record
+        memory = merkle.DictMemory()
+        merkle.files_root(self._objects, tree, "", memory)
+        return memory.records[tree]
+
+
+def _lists(entries: Iterable[walk.Entry], record: Record) -> bool:
+    """Whether a directory lists exactly what was hashed."""
+    listed = {name: (is_tree, oid) for name, is_tree, oid in entries}
+    return listed == {name: (item.is_tree, item.oid) for name, item in record.items()}

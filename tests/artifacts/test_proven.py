@@ -1,0 +1,128 @@
+"""What is read to be applied hashes to the signed root, whatever git or a memory say."""
+
+import pytest
+
+from controller.artifacts.merkle import DictMemory, Record, files_root
+from controller.artifacts.proven import Proven, Unproven
+from controller.artifacts.walk import children, files, find
+from controller.kernel.canonical import Digest
+from controller.kernel.objects import Oid
+from tests.support.trees import MemoryObjects, Nested
+
+TREE: Nested = {"a.csv": b"id\n1\n", "b": {"c.csv": b"id\n2\n", "d": {"e.json": b"{}"}}}
+OTHER: Nested = {"a.csv": b"id\n1\n", "b": {"c.csv": b"id\n9\n", "d": {"e.json": b"{}"}}}
+
+
+class Folder:
+    """A tree that was hashed and is remembered."""
+
+    def __init__(self) -> None:
+        self.objects, self.memory = MemoryObjects(), DictMemory()
+        self.tree = self.objects.tree(TREE)
+        self.root = files_root(self.objects, self.tree, "f", self.memory).root
+
+    def proven(self) -> Proven:
+        """Return its objects as a pass reads them."""
+        return Proven(self.objects, self.memory, {self.tree: self.root})
+
+    def oid(self, path: str) -> Oid:
+        """Return the id of what stands at a path."""
+        entry = find(self.objects, self.tree, path)
+        assert entry is not None
+        return entry.oid
+
+    def put_behind(self, path: str, data: bytes) -> None:
+        """Put other bytes behind an id."""
+        oid = self.oid(path)
+        self.objects.held[oid] = (self.objects.held[oid][0], data)
+
+    def read_all(self) -> list[bytes]:
+        """Read every file, one by one and in one go."""
+        proven = self.proven()
+        oids = [file.oid for file in files(proven, self.tree, "f")]
+        assert [proven.read(oid) for oid in oids] == list(proven.read_many(oids))
+        return [proven.read(oid) for oid in oids]
+
+
+@pytest.fixture
+def folder() -> Folder:
+    """Return a tree that was hashed."""
+    return Folder()
+
+
+def test_a_tree_that_is_what_was_hashed_is_read(folder: Folder) -> None:
+    assert folder.read_all() == [b"id\n1\n", b"id\n2\n", b"{}"]
+
+
+def test_a_tree_that_nobody_remembers_is_hashed_and_read(folder: Folder) -> None:
+    folder.memory.records.clear()
+
+    assert folder.read_all() == [b"id\n1\n", b"id\n2\n", b"{}"]
+
+
+@pytest.mark.parametrize("path", ["a.csv", "b/c.csv", "b/d/e.json"])
+@pytest.mark.parametrize("remembered", [True, False])
+def test_other_bytes_behind_the_id_of_a_file_are_refused(
+    folder: Folder, path: str, remembered: bool
+) -> None:
+    folder.put_behind(path, b"id\n7\n")
+    if not remembered:
+        folder.memory.records.clear()
+
+    with pytest.raises(Unproven):
+        folder.read_all()
+
+
+def test_another_listing_behind_the_id_of_a_folder_is_refused(folder: Folder) -> None:
+    other = find(folder.objects, folder.objects.tree(OTHER), "b")
+    assert other is not None
+    folder.put_behind("b", folder.objects.read(other.oid))
+
+    with pytest.raises(Unproven) as refusal:
+        folder.read_all()
+
+    assert refusal.value.oid == folder.oid("b")
+
+
+def test_a_listing_that_lost_a_file_is_refused(folder: Folder) -> None:
+    raw = folder.objects.read(folder.oid("b"))
+    folder.put_behind("b", raw[raw.index(b"40000 d") :])
+
+    with pytest.raises(Unproven):
+        folder.read_all()
+
+
+def forged(record: Record, name: str, oid: Oid) -> Record:
+    """Return a record that says of another object what was true of one."""
+    return {**record, name: record[name]._replace(oid=oid)}
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["of the folder", "of the folder above, too"])
+def test_a_forged_memory_lets_no_other_bytes_through(folder: Folder, deep: bool) -> None:
+    honest = folder.memory.records
+    evil = folder.objects.tree(OTHER)
+    inner = find(folder.objects, evil, "b")
+    assert inner is not None
+    bad = find(folder.objects, evil, "b/c.csv")
+    assert bad is not None
+    folder.memory.put(evil, forged(honest[folder.tree], "b", inner.oid), None)
+    if deep:
+        folder.memory.put(inner.oid, forged(honest[folder.oid("b")], "c.csv", bad.oid), None)
+    proven = Proven(folder.objects, folder.memory, {evil: folder.root})
+
+    with pytest.raises(Unproven):
+        _ = [proven.read(file.oid) for file in files(proven, evil, "f")]
+
+
+def test_a_memory_that_hashes_to_something_else_is_refused(folder: Folder) -> None:
+    proven = Proven(folder.objects, folder.memory, {folder.tree: Digest("a" * 64)})
+
+    with pytest.raises(Unproven, match="does not hash"):
+        children(proven, folder.tree, "f")
+
+
+def test_an_object_outside_of_the_trees_is_refused(folder: Folder) -> None:
+    stranger = folder.objects.blob(b"id\n3\n")
+
+    with pytest.raises(Unproven):
+        folder.proven().read(stranger)
