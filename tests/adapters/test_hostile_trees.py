@@ -50,6 +50,7 @@ def stored(repository: GitRepository, entries: list[tuple[bytes, bytes]]) -> Oid
     return write_literally(repository.path, "tree", raw)
 
 
+@pytest.mark.stops("tree.modes", "tree.names", "incident.10-links")
 @pytest.mark.parametrize("entries", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_tree_is_refused_everywhere(
     repository: GitRepository, entries: list[tuple[bytes, bytes]]
@@ -65,12 +66,14 @@ def test_a_hostile_tree_is_refused_everywhere(
             walk()
 
 
+@pytest.mark.allows("tree.modes", "tree.names", "incident.10-links")
 def test_its_harmless_twin_is_read(repository: GitRepository) -> None:
     tree = stored(repository, [(FILE, b"a.json"), (FILE, b"a" * 64), (FOLDER, b"b")])
 
     assert len(list(files(repository, tree, "files"))) == 3
 
 
+@pytest.mark.stops("endless-data.tree-bomb")
 def test_a_tree_bomb_is_stopped(repository: GitRepository) -> None:
     oid, mode = repository.write_blob(b""), FILE
     for _ in range(10):
@@ -83,6 +86,7 @@ def test_a_tree_bomb_is_stopped(repository: GitRepository) -> None:
         files_root(repository, oid, "files", NoMemory())
 
 
+@pytest.mark.stops("endless-data.blob-bomb")
 def test_a_blob_of_zeros_is_refused_by_its_header(repository: GitRepository) -> None:
     size_bytes = 128 * 1024 * 1024
     oid = repository.write_blob(bytes(size_bytes))
@@ -96,6 +100,7 @@ def test_a_blob_of_zeros_is_refused_by_its_header(repository: GitRepository) -> 
         files_root(repository, tree, "files", NoMemory())
 
 
+@pytest.mark.stops("git.attributes")
 def test_attributes_change_no_byte_and_no_root(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()

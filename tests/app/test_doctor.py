@@ -40,6 +40,7 @@ def _verdicts(desk: Desk, by: timedelta) -> dict[str, Verdict]:
     return {one.name: one.verdict for one in examine(desk.config, ShiftedClock(by))}
 
 
+@pytest.mark.stops("clock.ahead")
 @pytest.mark.parametrize(
     ("by", "verdict"),
     [

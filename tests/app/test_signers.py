@@ -219,6 +219,7 @@ def test_we_verify_the_commits_git_signs(repository: Path, key: Path) -> None:
     assert verify_commit(raw, [alice], NOW) == alice.id
 
 
+@pytest.mark.stops("commit.backdated")
 def test_a_commit_dated_back_does_not_bring_an_ended_key_back(repository: Path, key: Path) -> None:
     run(
         "git",

@@ -50,6 +50,7 @@ def folder() -> Folder:
     return Folder()
 
 
+@pytest.mark.allows("sha1.remembered", "insider.memory")
 def test_a_tree_that_is_what_was_hashed_is_read(folder: Folder) -> None:
     assert folder.read_all() == [b"id\n1\n", b"id\n2\n", b"{}"]
 
@@ -60,6 +61,7 @@ def test_a_tree_that_nobody_remembers_is_hashed_and_read(folder: Folder) -> None
     assert folder.read_all() == [b"id\n1\n", b"id\n2\n", b"{}"]
 
 
+@pytest.mark.stops("sha1.remembered")
 @pytest.mark.parametrize("path", ["a.csv", "b/c.csv", "b/d/e.json"])
 @pytest.mark.parametrize("remembered", [True, False])
 def test_other_bytes_behind_the_id_of_a_file_are_refused(
@@ -97,6 +99,7 @@ def forged(record: Record, name: str, oid: Oid) -> Record:
     return {**record, name: record[name]._replace(oid=oid)}
 
 
+@pytest.mark.stops("insider.memory")
 @pytest.mark.parametrize("deep", [False, True], ids=["of the folder", "of the folder above, too"])
 def test_a_forged_memory_lets_no_other_bytes_through(folder: Folder, deep: bool) -> None:
     honest = folder.memory.records

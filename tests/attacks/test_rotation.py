@@ -15,7 +15,9 @@ from controller.kernel.canonical import sha256
 from controller.kernel.errors import Untrusted
 from controller.kernel.instants import format_instant
 from controller.plan.guards import Limits
-from controller.reconcile.proof import prove_git
+from controller.reconcile.cycle import converge
+from controller.reconcile.pinned import PinChanged
+from controller.reconcile.status import read_status
 from controller.trust.envelope import parse
 from controller.trust.root import Pin, TrustedRoot, extend
 from tests.attacks.passes import APPLIED, attempt, stopped
@@ -349,19 +351,14 @@ def test_a_repository_with_a_new_beginning_of_the_chain_is_refused(shop: Shop) -
     assert attempt(shop) == stopped("roots.removed")
 
 
-@pytest.mark.allows("root.lost")
-def test_a_host_on_which_somebody_pins_the_new_root_by_hand_goes_on_under_it(shop: Shop) -> None:
+@pytest.mark.stops("root.lost", "installation.unpinned-root")
+def test_a_new_root_that_was_pinned_by_hand_waits_until_somebody_records_it(shop: Shop) -> None:
     pin = orphaned(shop)
     shop.publish(add=[NEW_RANGE])
+    world = shop.world(pin=pin)
 
-    assert attempt(shop, pin=pin).code == APPLIED
-    applied = shop.applied()
-    assert applied is not None
-    assert (applied.root_version, applied.serial_current) == (2, 2)
-    now = shop.clock.now()
-    assert (
-        prove_git(shop.repository, pin, branch="main", controller=shop.controller, now=now)[
-            1
-        ].last.root_version
-        == 2
-    )
+    with pytest.raises(PinChanged):
+        list(converge(world))
+
+    assert shop.serial == 1
+    assert read_status(world, shop.clock.now()).condition.reason == "pin.changed"

@@ -38,6 +38,7 @@ def followed(
     trail.rewrite(renumbered(records), controller="two")
 
 
+@pytest.mark.allows("fork.two-histories")
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_trails_of_one_history_share_what_both_applied(trail: Trail, length: int) -> None:
     followed(trail, length)
@@ -97,6 +98,7 @@ def test_newest_commits_that_do_not_stand_on_one_line_are_named(trail: Trail) ->
     assert apart.hex() in refusal.value.detail
 
 
+@pytest.mark.stops("fork.two-histories", "sha1.collision")
 def test_one_commit_that_holds_two_releases_is_named(trail: Trail, tmp_path: Path) -> None:
     shutil.copytree(trail.repository.path, tmp_path / "b.git")
     beside = Trail(GitRepository.open(tmp_path / "b.git"))

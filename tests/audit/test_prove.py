@@ -28,6 +28,7 @@ def trail(tmp_path: Path) -> Trail:
     return Trail.at(tmp_path).build(4)
 
 
+@pytest.mark.allows("audit-key.forged")
 def test_an_untouched_trail_is_proven_link_by_link(trail: Trail) -> None:
     proof = trail.prove()
 
@@ -401,6 +402,7 @@ def test_a_branch_cut_at_its_end_is_named_by_the_database_alone(
     assert broken.value.seq == 3
 
 
+@pytest.mark.stops("audit-key.forged")
 def test_a_tail_rewritten_with_the_controllers_own_key_is_named_by_the_database(
     database: Connection[Any], published: Published
 ) -> None:

@@ -1,11 +1,14 @@
 """`countersign audit`: what is proven, and which link breaks first."""
 
+import pytest
+
 from controller.adapters.postgres import connect
 from controller.app.settings import load
 from tests.support.commands import Desk
 from tests.support.world import MAIN, NEW_RANGE
 
 
+@pytest.mark.allows("insider.rows", "deploy-key.audit-branch")
 def test_the_trail_is_proven_from_git_and_against_the_database(desk: Desk) -> None:
     desk.run("reconcile", "--once")
     desk.shop().publish(add=[NEW_RANGE])
@@ -37,6 +40,7 @@ def test_git_alone_needs_no_database(desk: Desk) -> None:
     assert said.json["database"] is None
 
 
+@pytest.mark.stops("deploy-key.audit-branch")
 def test_a_trail_that_somebody_else_continued_is_exit_3_at_that_link(desk: Desk) -> None:
     desk.run("reconcile", "--once")
     shop = desk.shop()
@@ -53,6 +57,7 @@ def test_a_trail_that_somebody_else_continued_is_exit_3_at_that_link(desk: Desk)
     assert desk.run("audit", "verify").exit_code == 0
 
 
+@pytest.mark.stops("insider.rows")
 def test_rows_that_somebody_changed_are_exit_2_with_the_table(desk: Desk) -> None:
     desk.run("reconcile", "--once")
     url = load(desk.config).database_url()

@@ -164,6 +164,7 @@ def test_what_nothing_reads_is_pointed_at(paper_desk: Desk) -> None:
     assert (said.exit_code, _rules(said)) == (0, {"trust/layout.stray": "warning"})
 
 
+@pytest.mark.stops("incident.10-links", "tree.modes")
 def test_a_link_is_never_followed(paper_desk: Desk) -> None:
     ranges = paper_desk.folder / RANGES
     ranges.unlink()

@@ -46,6 +46,7 @@ def test_the_gate_runs_what_people_run() -> None:
     assert re.findall(r"^make (\w+)", script, re.MULTILINE) == ["check", "test"]
 
 
+@pytest.mark.stops("pull-request.code")
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.name)
 def test_a_workflow_starts_with_no_rights_and_pins_what_it_runs(workflow: object) -> None:
     text = (ROOT / ".github/workflows" / str(workflow)).read_text()

@@ -45,6 +45,7 @@ def test_a_refusal_says_where_and_why(data: bytes, line: int, column: int, reaso
     assert (error.line, error.column, error.reason) == (line, column, reason)
 
 
+@pytest.mark.allows("json.odd")
 @pytest.mark.parametrize(
     ("data", "value"),
     [
@@ -80,6 +81,7 @@ def test_a_pointer_finds_its_line_and_column() -> None:
     assert locate(data, "/nothing") == Place(1, 1)
 
 
+@pytest.mark.stops("json.odd")
 def test_json_test_suite_in_production_mode_takes_nothing_more(shared_dir: Path) -> None:
     folder = shared_dir / "vectors" / "jsontestsuite" / "test_parsing"
     refused = {}
@@ -111,6 +113,7 @@ FRACTIONS = {
 }
 
 
+@pytest.mark.stops("json.odd")
 @pytest.mark.parametrize(("decimals", "values"), [(False, EXACT), (True, EXACT | FRACTIONS)])
 def test_what_other_parsers_transform_is_an_exact_value_or_a_typed_refusal(
     shared_dir: Path, values: set[str], *, decimals: bool

@@ -104,6 +104,7 @@ def scheduled(shop: Shop, window: Window) -> None:
     shop.release(shop.next_release(later))
 
 
+@pytest.mark.stops("incident.2-mass-removal")
 @pytest.mark.parametrize("cut", [Window(None, SOON), Window(SOON, None)])
 def test_a_plan_that_takes_rows_away_by_dates_is_held(shop: Shop, cut: Window) -> None:
     shop.limits = Limits(small_rows=0)
@@ -198,6 +199,7 @@ def test_people_who_signed_for_another_plan_did_not_sign_for_this_one(shop: Shop
     assert shop.serial == 1
 
 
+@pytest.mark.stops("incident.2-mass-removal")
 def test_an_acknowledged_plan_that_grew_is_another_plan(shop: Shop) -> None:
     shop.ack(held(shop))
     line = next(line for line in shop.read(RANGES).decode().splitlines() if "990106" in line)

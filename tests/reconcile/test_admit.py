@@ -299,6 +299,7 @@ def with_floor(shop: Shop, version: int) -> None:
     shop.commit({path: envelope})
 
 
+@pytest.mark.stops("rollback.below-floor")
 def test_a_version_below_the_roots_floor_is_refused(shop: Shop) -> None:
     shop.publish(add=[NEW_RANGE])
     with_floor(shop, 3)

@@ -256,6 +256,7 @@ def test_records_that_waited_are_published_by_the_next_pass_with_a_key(shop: Sho
     assert (len(outcome.published.commits), outcome.published.waiting) == (1, 0)
 
 
+@pytest.mark.stops("deploy-key.audit-branch")
 def test_an_audit_branch_that_somebody_else_wrote_is_not_continued(shop: Shop) -> None:
     audit = f"refs/heads/audit/{shop.controller}"
     (old,) = shop.audit_commits()

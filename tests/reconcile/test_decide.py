@@ -145,6 +145,7 @@ def test_a_root_that_was_committed_stays(shop: Shop, instead: bytes | None) -> N
     assert shop.held_root_version() == 2
 
 
+@pytest.mark.stops("incident.11-root-rollback")
 def test_a_new_host_does_not_believe_a_key_whose_revocation_was_deleted(shop: Shop) -> None:
     def revoke(document: dict[str, Any]) -> None:
         carol = shop.signer("carol").public.id
@@ -363,6 +364,7 @@ def stolen(shop: Shop) -> ReleaseStatement:
     return good
 
 
+@pytest.mark.allows("fast-forward.recovery")
 def test_after_a_theft_the_root_lets_serials_start_again_from_the_last_good_release(
     shop: Shop,
 ) -> None:

@@ -37,6 +37,7 @@ def _prove(shop: Shop, *, controller: str | None = None, pin: Pin | None = None)
     )[1]
 
 
+@pytest.mark.allows("insider.rows")
 def test_git_and_database_agree_after_each_revision(shop: Shop) -> None:
     for number in (1, 2):
         proof = _prove(shop)
@@ -112,6 +113,7 @@ def _tamper(shop: Shop, attack: str) -> None:
     run(connection, "SET session_replication_role = origin", {})
 
 
+@pytest.mark.stops("insider.rows")
 @pytest.mark.parametrize(
     ("attack", "kind", "column"),
     [

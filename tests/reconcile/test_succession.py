@@ -293,6 +293,7 @@ def test_a_real_git_revert_brings_the_release_before_back(shop: Shop) -> None:
     assert shop.serial == 1
 
 
+@pytest.mark.stops("rollback.unsigned-revert")
 def test_a_real_git_revert_that_is_not_signed_is_refused(shop: Shop) -> None:
     two_releases(shop)
     shop.sync()
@@ -368,6 +369,7 @@ def test_a_revert_to_a_release_before_the_baseline_is_refused(new_shop: Shop) ->
     assert new_shop.serial == 3
 
 
+@pytest.mark.stops("rollback.never-applied")
 def test_a_revert_to_a_release_that_was_replaced_too_long_ago_is_refused(shop: Shop) -> None:
     two_releases(shop)
     shop.clock.advance(timedelta(days=30, seconds=1))
@@ -380,6 +382,7 @@ def test_a_revert_to_a_release_that_was_replaced_too_long_ago_is_refused(shop: S
     assert shop.serial == 2
 
 
+@pytest.mark.allows("rollback.never-applied")
 def test_a_revert_to_a_release_that_was_live_a_month_ago_is_applied(shop: Shop) -> None:
     two_releases(shop)
     shop.clock.advance(timedelta(days=30))
@@ -412,6 +415,7 @@ def test_a_revert_below_the_roots_floor_is_refused(shop: Shop) -> None:
     assert shop.serial == 2
 
 
+@pytest.mark.allows("rollback.below-floor")
 def test_a_revert_at_the_roots_floor_is_applied(shop: Shop) -> None:
     two_releases(shop)
     with_floor(shop, 1)
@@ -478,6 +482,7 @@ def _of(to: ReleaseStatement) -> tuple[int, Digest]:
     return to.serial, sha256(to.payload())
 
 
+@pytest.mark.allows("rollback.unsigned-revert")
 def test_a_rollback_statement_lets_an_unsigned_revert_pass(shop: Shop) -> None:
     two_releases(shop)
     allow(shop, shop.released[0])
@@ -487,6 +492,7 @@ def test_a_rollback_statement_lets_an_unsigned_revert_pass(shop: Shop) -> None:
     assert shop.serial == 1
 
 
+@pytest.mark.stops("rollback.unsigned-revert")
 def test_a_rollback_statement_of_an_owner_is_none(shop: Shop) -> None:
     two_releases(shop)
     allow(shop, shop.released[0], by=["alice"])
@@ -497,6 +503,7 @@ def test_a_rollback_statement_of_an_owner_is_none(shop: Shop) -> None:
     assert refusal.value.reason is RollbackReason.UNSIGNED
 
 
+@pytest.mark.stops("rollback.unsigned-revert")
 def test_a_rollback_statement_of_another_release_does_not_help(shop: Shop) -> None:
     two_releases(shop)
     allow(shop, shop.released[0], to_sha256=sha256(shop.released[1].payload()))
@@ -507,6 +514,7 @@ def test_a_rollback_statement_of_another_release_does_not_help(shop: Shop) -> No
     assert refusal.value.reason is RollbackReason.UNSIGNED
 
 
+@pytest.mark.stops("rollback.unsigned-revert")
 def test_a_rollback_statement_past_its_date_is_refused(shop: Shop) -> None:
     two_releases(shop)
     allow(shop, shop.released[0])
@@ -532,6 +540,7 @@ def test_a_rollback_statement_that_lapsed_after_it_was_used_changes_nothing(shop
     assert shop.serial == 1
 
 
+@pytest.mark.stops("rollback.unsigned-revert")
 def test_a_rollback_statement_is_good_for_one_return(shop: Shop) -> None:
     two_releases(shop)
     first = shop.released[0]
@@ -616,6 +625,7 @@ def test_a_head_that_the_repository_has_lost_is_refused(shop: Shop) -> None:
         shop.reconcile()
 
 
+@pytest.mark.stops("incident.3-not-descendant")
 def test_a_branch_that_was_merged_the_wrong_way_round_is_refused(shop: Shop) -> None:
     two_releases(shop)
     shop.sync()

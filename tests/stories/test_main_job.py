@@ -141,6 +141,7 @@ def test_exit_codes_say_who_has_to_act(desk: Terminal) -> None:
     assert "ranges" in held
 
 
+@pytest.mark.allows("incident.2-mass-removal")
 def test_a_held_plan_goes_on_when_two_owners_acknowledge_it(desk: Terminal) -> None:
     desk.types("countersign reconcile --once")
     desk.types(f"countersign promote --drop card-bin/house-cards {TWO}")
@@ -153,6 +154,7 @@ def test_a_held_plan_goes_on_when_two_owners_acknowledge_it(desk: Terminal) -> N
     assert desk.reads("countersign status -o json")["rows"]["ranges"] == 0
 
 
+@pytest.mark.stops("rollback.force-push")
 def test_a_branch_rewritten_to_the_very_same_files_is_refused(desk: Terminal) -> None:
     desk.types("countersign reconcile --once")
     desk.types("git branch before")
@@ -170,6 +172,7 @@ def test_a_branch_rewritten_to_the_very_same_files_is_refused(desk: Terminal) ->
     assert desk.reads("countersign status -o json")["applied"]["serial"] == 1
 
 
+@pytest.mark.allows("rollback.force-push", "rollback.unsigned-revert")
 def test_the_command_that_rolls_back_is_a_signed_revert(desk: Terminal) -> None:
     desk.types("countersign reconcile --once")
     desk.types(f"countersign promote --drop in-imps-neft/branches {TWO}")
@@ -188,6 +191,7 @@ def test_the_command_that_rolls_back_is_a_signed_revert(desk: Terminal) -> None:
     desk.types("countersign audit verify")
 
 
+@pytest.mark.stops("rollback.unsigned-revert")
 def test_a_revert_that_nobody_signed_is_refused_until_somebody_signs_for_it(
     desk: Terminal,
 ) -> None:

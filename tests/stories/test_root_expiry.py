@@ -21,6 +21,7 @@ TRIAL = timedelta(days=TRIAL_DAYS)
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 
 
+@pytest.mark.stops("freeze.expired-root")
 def test_a_root_judges_up_to_its_last_second_and_no_longer(owners: Owners) -> None:
     expires = owners.shop.root.expires
     owners.publish(NEW_RANGE)
@@ -64,6 +65,7 @@ def late(tmp_path: Path, database_url: str) -> Iterator[Owners]:
         yield found
 
 
+@pytest.mark.allows("freeze.expired-root")
 def test_an_expired_root_is_renewed_by_the_commands_that_made_it(late: Owners) -> None:
     status = late.asks("status")
     late.types("root", "verify", ends=3)

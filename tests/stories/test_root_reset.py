@@ -45,6 +45,7 @@ def applied(owners: Owners) -> tuple[int, int, int | None]:
     return found.serial_current, found.serial_high, found.reset_serial
 
 
+@pytest.mark.allows("fast-forward.serial", "fast-forward.recovery")
 def test_stolen_serials_are_undone_by_a_root_and_an_ordinary_release(robbed: Owners) -> None:
     steal(robbed, 3)
     assert robbed.reconcile() == 4
@@ -66,6 +67,7 @@ def test_stolen_serials_are_undone_by_a_root_and_an_ordinary_release(robbed: Own
     assert robbed.reconcile() == 3
 
 
+@pytest.mark.stops("rollback.serial-reused")
 def test_without_a_reset_the_stolen_serials_stay_used(robbed: Owners) -> None:
     steal(robbed, 3)
     robbed.reconcile()

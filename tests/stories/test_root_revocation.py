@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from controller.kernel.canonical import sha256
 from controller.kernel.instants import format_instant
 from tests.support.owners import Owners
@@ -16,6 +18,7 @@ def revoke_bob(owners: Owners, *more: str) -> None:
     owners.rotate(*owners.revokes("bob", "stolen laptop"), *more, by=("alice", "carol"))
 
 
+@pytest.mark.stops("key.gone")
 def test_what_a_revoked_key_signed_before_is_served_and_nothing_new_of_it_is(
     owners: Owners,
 ) -> None:
@@ -32,6 +35,7 @@ def test_what_a_revoked_key_signed_before_is_served_and_nothing_new_of_it_is(
     assert "990601" not in owners.shop.ranges()
 
 
+@pytest.mark.allows("key.gone")
 def test_after_a_revocation_the_others_sign_what_is_live_and_go_on(owners: Owners) -> None:
     revoke_bob(owners)
     assert owners.refused() in TOO_FEW

@@ -19,6 +19,7 @@ def root_code(owners: Owners) -> str:
     return str(condition["reason"])
 
 
+@pytest.mark.allows("root.rotation")
 def test_a_root_of_old_and_new_owners_is_followed(owners: Owners) -> None:
     owners.rotate(*owners.joins("dora"), *owners.revokes("carol", "left"))
 
@@ -42,6 +43,7 @@ def test_several_roots_that_came_at_once_are_followed_in_one_pass(owners: Owners
     assert len(json.loads(owners.types("root", "verify", "-o", "json").out)["roots"]) == 4
 
 
+@pytest.mark.stops("root.chain")
 def test_a_root_that_skips_a_number_is_refused_until_the_missing_one_comes(owners: Owners) -> None:
     second = owners.sign_root(owners.propose("--floor", "production=1"), "alice", "bob")
     shutil.copy(second, owners.desk.folder / ROOT_DIR)
@@ -81,6 +83,7 @@ def test_a_root_that_only_its_new_owners_signed_is_refused(owners: Owners) -> No
     assert owners.shop.held_root_version() == 2
 
 
+@pytest.mark.stops("root.rotation")
 def test_a_root_that_replaces_all_owners_needs_two_of_each(owners: Owners) -> None:
     gone = [word for name in ("alice", "bob", "carol") for word in owners.revokes(name, "left")]
     proposal = owners.propose(*owners.joins("dora"), *owners.joins("erin"), *gone)
@@ -96,6 +99,7 @@ def test_a_root_that_replaces_all_owners_needs_two_of_each(owners: Owners) -> No
     assert (owners.shop.revision, owners.shop.held_root_version()) == (1, 2)
 
 
+@pytest.mark.stops("installation.one-owner-two-keys")
 def test_an_owner_with_two_keys_is_one_owner(owners: Owners) -> None:
     owners.rotate(*owners.adds("root", "alice-token", owner="alice"))
     owners.reconcile()

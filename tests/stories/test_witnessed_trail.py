@@ -33,6 +33,7 @@ def keep(desk: Desk, name: str) -> str:
     return str(kept)
 
 
+@pytest.mark.stops("deploy-key.audit-branch", "audit-key.forged")
 def test_a_cut_tail_passes_git_and_not_the_checkpoint_that_somebody_kept(desk: Desk) -> None:
     kept = keep(desk, "checkpoint.txt")
 

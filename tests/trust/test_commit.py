@@ -37,6 +37,7 @@ def test_a_signed_commit_is_verified() -> None:
     assert verify_commit(SIGNED, KEYS, NOW) == ALICE.id
 
 
+@pytest.mark.allows("commit.odd-headers", "commit.two-signatures")
 def test_a_commit_is_read() -> None:
     commit = parse_commit(SIGNED)
 
@@ -89,6 +90,7 @@ def test_a_signature_made_for_something_else_is_refused() -> None:
     assert COMMIT_NAMESPACE == "git"
 
 
+@pytest.mark.stops("commit.backdated")
 def test_a_key_is_judged_when_we_see_the_commit_not_when_it_says_it_was_made() -> None:
     ended = replace(ALICE.key, not_after=NOW)
 
@@ -102,6 +104,7 @@ def headers(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
     return lambda raw: raw.replace(old, new, 1)
 
 
+@pytest.mark.stops("commit.odd-headers", "commit.two-signatures")
 @pytest.mark.parametrize(
     "change",
     [

@@ -64,12 +64,14 @@ def test_every_wycheproof_key_is_a_good_key(shared_dir: Path) -> None:
         assert parse_public_line(line_of(bytes.fromhex(group["publicKey"]["pk"])))
 
 
+@pytest.mark.stops("installation.small-order-key")
 @pytest.mark.parametrize("point", SMALL_ORDER + NOT_A_POINT)
 def test_a_point_that_would_accept_forgeries_is_refused(point: str) -> None:
     with pytest.raises(BadPublicKey):
         parse_public_line(line_of(bytes.fromhex(point)))
 
 
+@pytest.mark.allows("installation.small-order-key")
 def test_a_point_of_full_order_is_read_and_named_by_its_fingerprint() -> None:
     public = parse_public_line(ALICE.signer.public.line + " alice@example\n")
 

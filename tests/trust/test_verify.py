@@ -30,6 +30,7 @@ def dated(**dates: object) -> Role[PublicKey]:
     return Role("routing", (late, BOB.key), 2)
 
 
+@pytest.mark.stops("installation.same-key-twice")
 def test_one_key_that_signs_twice_counts_once() -> None:
     once = sealed(b"{}", by=[ALICE])
     twice = replace(once, signatures=(*once.signatures, replace(once.signatures[0], keyid=BOB.id)))
@@ -40,6 +41,7 @@ def test_one_key_that_signs_twice_counts_once() -> None:
     assert (refusal.value.have, refusal.value.need) == (1, 2)
 
 
+@pytest.mark.allows("installation.same-key-twice", "installation.one-signature")
 def test_two_keys_that_sign_once_are_enough() -> None:
     verified = verify([sealed(b"{}", by=[ALICE, BOB])], TWO_OF_TWO, payload_type=IN_TOTO, now=NOW)
 
@@ -57,6 +59,7 @@ def test_signatures_over_several_payloads_do_not() -> None:
         ask(sealed(b"{}", by=[ALICE]), sealed(b"[]", by=[BOB]))
 
 
+@pytest.mark.stops("installation.one-owner-two-keys")
 def test_one_owner_with_two_keys_counts_once() -> None:
     home = Person.named("alice at home", owner="alice")
     two_of_three = role(ALICE, home, BOB, threshold=2)
@@ -77,6 +80,7 @@ def test_too_few_who_signed_is_only_that() -> None:
     assert "bob did not sign" in str(refusal.value)
 
 
+@pytest.mark.stops("installation.changed-bytes")
 def test_a_changed_payload_is_refused() -> None:
     with pytest.raises(SignatureInvalid) as refusal:
         ask(replace(sealed(b"{}", by=[ALICE, BOB]), payload=b"{ }"))
@@ -121,6 +125,7 @@ def test_a_changed_payload_type_is_refused() -> None:
         ask(relabelled)
 
 
+@pytest.mark.stops("installation.stranger")
 def test_a_stranger_does_not_count() -> None:
     with pytest.raises(SignerNotInRole) as refusal:
         ask(sealed(b"{}", by=[ALICE, CAROL]))
@@ -132,6 +137,7 @@ def test_a_stranger_does_not_count() -> None:
     assert "alice, bob" in refusal.value.hint
 
 
+@pytest.mark.allows("installation.stranger")
 def test_a_stranger_beside_enough_owners_does_no_harm() -> None:
     assert ask(sealed(b"{}", by=[ALICE, BOB, CAROL])) == {"alice", "bob"}
 
@@ -159,11 +165,13 @@ def test_an_unknown_payload_type_is_refused() -> None:
         ask(sealed(b"{}", by=[ALICE, BOB], payload_type="text/plain"))
 
 
+@pytest.mark.stops("installation.wrong-role")
 def test_a_root_is_no_release() -> None:
     with pytest.raises(WrongPayloadType):
         ask(sealed(b"{}", by=[ALICE, BOB], payload_type=ROOT))
 
 
+@pytest.mark.stops("key.gone")
 @pytest.mark.parametrize(
     ("dates", "reason"),
     [
@@ -183,6 +191,7 @@ def test_a_key_out_of_its_time_does_not_count(dates: dict[str, object], reason: 
     assert reason in str(refusal.value)
 
 
+@pytest.mark.allows("key.gone")
 @pytest.mark.parametrize(
     "dates", [{"revoked_at": NOW + DAY}, {"not_before": NOW}, {"not_after": NOW + DAY}]
 )
