@@ -97,6 +97,7 @@ class GitRepository:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._handles = threading.local()
+        self._recent = RecentObjects()
         repository = self._repository
         self.git_dir = Path(repository.path)
         self.worktree = Path(repository.workdir) if repository.workdir else None
@@ -326,7 +327,6 @@ class GitRepository:
                 raise gitfaults.why_closed(self.path, error) from error
             self._handles.repository = handle
             self._handles.odb = handle.odb
-            self._handles.recent = RecentObjects()
         return handle
 
     @property
@@ -349,12 +349,6 @@ class GitRepository:
             commit = self.target(name) if pygit2.reference_is_valid_name(name) else None
             if commit is not None and not self.has(commit):
                 raise MissingObject(commit, name) from error
-
-    @property
-    def _recent(self) -> RecentObjects:
-        _ = self._repository
-        recent: RecentObjects = self._handles.recent
-        return recent
 
     def _commit(self, oid: Oid) -> pygit2.Commit:
         try:

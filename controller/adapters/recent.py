@@ -7,7 +7,10 @@ BYTES_MAX = 32 * 1024 * 1024
 
 
 class RecentObjects:
-    """Kind and contents of objects, which never change under their id; bounded in bytes."""
+    """Kind and contents of objects, which never change under their id; bounded in bytes.
+
+    Threads may share one: at worst an object is read twice.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[Oid, tuple[str, bytes]] = {}
