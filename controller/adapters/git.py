@@ -43,6 +43,9 @@ MANY = 64
 
 READ_MANY_SECONDS = 1800.0
 
+COMMIT_SIZE_MAX_BYTES = 1024 * 1024
+"""A bigger commit is refused by its header: libgit2 would hold all of it, several times."""
+
 
 _AHEAD = 1000  # 41 bytes each: less than the 64 KiB that a pipe holds
 
@@ -53,6 +56,7 @@ _KINDS = {
     int(ObjectType.TAG): "tag",
 }
 _Changes: TypeAlias = dict[str, "bytes | _Changes | None"]
+_WHOLE_ID = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"[^<>\x00-\x1f\x7f]{1,200}")
 
 pygit2.settings.enable_fsync_gitdir(True)
@@ -61,6 +65,20 @@ pygit2.settings.owner_validation = False
 # Trees on the way to a path are looked up through libgit2 itself, which keeps them too.
 pygit2.settings.cache_object_limit(ObjectType.TREE, OBJECT_BYTES_MAX)
 pygit2.settings.cache_max_size(BYTES_MAX)
+
+
+class CommitTooLarge(Refused):
+    """A commit is bigger than we read."""
+
+    code = "git.commit_too_large"
+
+    def __init__(self, commit: Oid, size_bytes: int) -> None:
+        super().__init__(
+            f"commit {commit.hex()} has {size_bytes:,} bytes, more than the "
+            f"{COMMIT_SIZE_MAX_BYTES:,} we read",
+            hint="write the message shorter; a branch that holds it has to start anew before it",
+        )
+        self.commit, self.size_bytes = commit, size_bytes
 
 
 class BadAuthor(Refused):
@@ -173,8 +191,7 @@ class GitRepository:
 
     def raw_commit(self, oid: Oid) -> bytes:
         """Return a commit's bytes, signature and all."""
-        if self.header(oid).kind != "commit":
-            raise MissingObject(oid, "asked for as a commit")
+        self._check_commit(oid)
         return self.read(oid)
 
     def empty_tree(self) -> Oid:
@@ -232,6 +249,10 @@ class GitRepository:
 
         A name that is there and whose commit cannot be read raises.
         """
+        named = self._named(ref)
+        if named is not None and self.header(named).kind == "commit":
+            self._check_commit(named)
+            return named
         try:
             found = self._repository.revparse_single(ref)
         except (KeyError, ValueError, pygit2.GitError, OSError) as error:
@@ -272,12 +293,16 @@ class GitRepository:
 
     def is_ancestor(self, ancestor: Oid, descendant: Oid) -> bool:
         """Whether `descendant` is `ancestor` or grew out of it."""
-        self._commit(ancestor), self._commit(descendant)
-        if ancestor == descendant:
-            return True
-        with gitfaults.object_read(self.git_dir, descendant):
-            if self._repository.descendant_of(_key(descendant), _key(ancestor)):
+        self._commit(ancestor)
+        # Not by libgit2, which reads whole commits however large; first parents are asked first.
+        waiting, seen = [descendant], {descendant}
+        while waiting:
+            commit = waiting.pop()
+            if commit == ancestor:
                 return True
+            parents = [one for one in self.parents_of(commit) if one not in seen]
+            seen.update(parents)
+            waiting += reversed(parents)
         gitfaults.check_whole(self.git_dir)
         return False
 
@@ -352,14 +377,31 @@ class GitRepository:
 
     def _commit(self, oid: Oid) -> pygit2.Commit:
         try:
+            self._check_commit(oid)
             with gitfaults.object_read(self.git_dir, oid):
-                found = self._repository[_key(oid)]
+                return cast(pygit2.Commit, self._repository[_key(oid)])
         except MissingObject:
             gitfaults.check_whole(self.git_dir)
             raise
-        if found.type_str != "commit":
+
+    def _check_commit(self, oid: Oid) -> None:
+        header = self.header(oid)
+        if header.kind != "commit":
             raise MissingObject(oid, "asked for as a commit")
-        return cast(pygit2.Commit, found)
+        if header.size_bytes > COMMIT_SIZE_MAX_BYTES:
+            raise CommitTooLarge(oid, header.size_bytes)
+
+    def _named(self, ref: str) -> Oid | None:
+        """Return what a ref or a whole id names, unread; nothing for any other expression."""
+        try:
+            if _WHOLE_ID.fullmatch(ref):
+                found: object = pygit2.Oid(hex=ref)
+            else:
+                found = self._repository.lookup_reference_dwim(ref).resolve().target
+        except (KeyError, ValueError, pygit2.GitError, OSError):
+            return None
+        known = isinstance(found, pygit2.Oid) and found in self._odb
+        return Oid(found.raw) if known and isinstance(found, pygit2.Oid) else None
 
     def _write_level(self, changes: _Changes, base: Oid | None) -> Oid | None:
         builder = (

@@ -7,10 +7,11 @@ before its header said how big it is. At the top of a repository other people's 
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from controller.kernel.errors import Corrupt, Refused
@@ -18,11 +19,17 @@ from controller.kernel.objects import Objects, Oid
 
 ENTRIES_MAX = 200_000
 DEPTH_MAX = 12
-TREE_SIZE_MAX_BYTES = 32 * 1024 * 1024
+TREE_SIZE_MAX_BYTES = 2 * 1024 * 1024
+"""One level: some 20,000 names of full length, some 70,000 of the shortest."""
+TOP_SIZE_MAX_BYTES = 64 * 1024
+"""The top of a repository, where names of any kind stand: some 1,500 of them."""
+FAULTS_MAX = 1000
+"""So many entries of a level, or of a walk, are reported one by one."""
 
 # Levels that are remembered once judged: enough for a pass, and little memory at worst.
 _KNOWN_LEVELS_MAX = 128
 _KNOWN_LEVEL_MAX_BYTES = 16 * 1024
+_LARGE_LEVELS_MAX = 2
 
 _FILE, _DIRECTORY = b"100644", b"40000"
 _DIRECTORIES = (_DIRECTORY, b"040000")
@@ -111,10 +118,8 @@ def children(objects: Objects, tree: Oid, path: str) -> tuple[Entry, ...]:
 
 def level(raw: bytes, path: str) -> tuple[Entry, ...]:
     """Return the entries of a raw tree, judged."""
-    if len(raw) > _KNOWN_LEVEL_MAX_BYTES:
-        return _level(raw, path)
     try:
-        return _known_level(raw)
+        return _large_level(raw) if len(raw) > _KNOWN_LEVEL_MAX_BYTES else _known_level(raw)
     except BadTree:
         return _level(raw, path)  # the same refusal, which now says where
 
@@ -122,6 +127,12 @@ def level(raw: bytes, path: str) -> tuple[Entry, ...]:
 @lru_cache(maxsize=_KNOWN_LEVELS_MAX)
 def _known_level(raw: bytes) -> tuple[Entry, ...]:
     """Return one level from its bytes; one pass looks at the same few levels several times."""
+    return _level(raw, "")
+
+
+@lru_cache(maxsize=_LARGE_LEVELS_MAX)
+def _large_level(raw: bytes) -> tuple[Entry, ...]:
+    """Return one level from its bytes; a level is often looked at once for each of its names."""
     return _level(raw, "")
 
 
@@ -135,7 +146,7 @@ def judged(objects: Objects, tree: Oid, path: str) -> tuple[tuple[Entry, ...], l
         entries = parse_tree(_read_tree(objects, tree, path))
     except BadTree:
         return (), [strict]
-    faults = _faults(entries, path)
+    faults = list(islice(_faults(entries, path), FAULTS_MAX))
     kept = [
         mode + b" " + name + b"\0" + oid for mode, name, oid in entries if not _fault(mode, name)
     ]
@@ -188,8 +199,7 @@ def find(objects: Objects, tree: Oid, path: str) -> Entry | None:
     for depth, part in enumerate(parts[1:], start=1):
         if found is None or not found.is_tree:
             return None
-        level = children(objects, found.oid, "/".join(parts[:depth]))
-        found = next((entry for entry in level if entry.name == part), None)
+        found = _named(children(objects, found.oid, "/".join(parts[:depth])), part)
     return found
 
 
@@ -245,17 +255,31 @@ def check_blob(objects: Objects, oid: Oid, path: str, size_max_bytes: int) -> in
     return header.size_bytes
 
 
-def _read_tree(objects: Objects, tree: Oid, path: str) -> bytes:
+def _named(level: Sequence[Entry], name: str) -> Entry | None:
+    for key in (name, name + "/"):
+        at = bisect_left(level, key, key=_order)
+        if at < len(level) and level[at].name == name:
+            return level[at]
+    return None
+
+
+def _order(entry: Entry) -> str:
+    return entry.name + "/" if entry.is_tree else entry.name
+
+
+def _read_tree(
+    objects: Objects, tree: Oid, path: str, size_max_bytes: int = TREE_SIZE_MAX_BYTES
+) -> bytes:
     header = objects.header(tree)
     if header.kind != "tree":
         raise BadTree(path, f"named as a directory, but its object is a {header.kind}")
-    if header.size_bytes > TREE_SIZE_MAX_BYTES:
-        raise TooLarge(path, size=header.size_bytes, size_max=TREE_SIZE_MAX_BYTES)
+    if header.size_bytes > size_max_bytes:
+        raise TooLarge(path, size=header.size_bytes, size_max=size_max_bytes)
     return objects.read(tree)
 
 
 def _find_first(objects: Objects, tree: Oid, name: str) -> Entry | None:
-    entries = parse_tree(_read_tree(objects, tree, ""))
+    entries = parse_tree(_read_tree(objects, tree, "", TOP_SIZE_MAX_BYTES))
     keys = [other + b"/" if mode in _DIRECTORIES else other for mode, other, _ in entries]
     if any(left >= right for left, right in pairwise(keys)):
         raise BadTree("", "entries out of order, or a name that stands twice")
@@ -284,6 +308,8 @@ def _listing(
         entries, bad = judged(objects, tree, path)
         faults += bad
         budget.spend(len(bad))
+        if len(faults) > FAULTS_MAX:
+            raise TooLarge(path, size=len(faults), size_max=FAULTS_MAX, unit="faults")
     budget.spend(len(entries))
     return path, iter(entries)
 
@@ -311,19 +337,18 @@ def _merged(
 
 def _first_fault(raw: bytes, path: str) -> BadTree:
     try:
-        faults = _faults(parse_tree(raw), path)
+        fault = next(_faults(parse_tree(raw), path), None)
     except BadTree as bad:
         return BadTree(path, bad.reason)
-    return faults[0] if faults else BadTree(path, "not a tree that git would write")
+    return fault or BadTree(path, "not a tree that git would write")
 
 
-def _faults(entries: Sequence[tuple[bytes, bytes, Oid]], path: str) -> list[BadTree]:
-    """Return what is wrong with each entry by itself."""
-    return [
-        BadTree(_join(path, _shown(name)), fault[0], hint=fault[1])
-        for mode, name, _ in entries
-        if (fault := _fault(mode, name)) is not None
-    ]
+def _faults(entries: Iterable[tuple[bytes, bytes, Oid]], path: str) -> Iterator[BadTree]:
+    """Yield what is wrong with each entry by itself."""
+    for mode, name, _ in entries:
+        fault = _fault(mode, name)
+        if fault is not None:
+            yield BadTree(_join(path, _shown(name)), fault[0], hint=fault[1])
 
 
 def _fault(mode: bytes, name: bytes) -> tuple[str, str] | None:
