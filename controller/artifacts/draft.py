@@ -7,6 +7,8 @@ from controller.artifacts.layout import BundleId
 from controller.kernel.canonical import readable
 from controller.kernel.instants import Window, format_instant
 
+_TOKENS_MAX = 1000  # 64 environments need 150
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -32,7 +34,7 @@ class Draft:
 
 def parse(data: bytes) -> Draft:
     """Read `draft.json`."""
-    return wire.read_document(_Wire, _build, data, "draft.json")
+    return wire.read_document(_Wire, _build, data, "draft.json", tokens_max=_TOKENS_MAX)
 
 
 class _Wire(wire.WindowText):

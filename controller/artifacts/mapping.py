@@ -35,6 +35,7 @@ from controller.kernel.findings import Finding, Severity
 SOURCE_SIZE_MAX_BYTES = 256 * 1024 * 1024
 _RULE = "common/MAP001"
 _SLUG_MAX = 64
+_PAD_MAX = 64
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 _HOLE = re.compile(r"\{([a-z_]+)\}")
 _LATIN = str.maketrans(
@@ -125,6 +126,10 @@ class _Context(NamedTuple):
     number: int
 
 
+class _NotACell(Exception):
+    """A list or an object stands where a column wants a text."""
+
+
 class _Unmapped(Exception):
     def __init__(self, value: str) -> None:
         self.value = value
@@ -184,6 +189,12 @@ def apply_mapping(mapping: Mapping_, sources: Sequence[tuple[str, bytes]]) -> Ma
             except _Unmapped as unmapped:
                 findings.append(_unmapped(context.record, rule, column, unmapped.value))
                 continue
+            except _NotACell:
+                raise SourceMismatch(
+                    context.record.source,
+                    f"{rule.table} {column}: a list or an object is not a cell",
+                    hint="walk it with each",
+                ) from None
             row = tuple(cells)
             if row not in rows:
                 rows[row] = MappedRow(row, context.record.source, context.record.line)
@@ -339,7 +350,7 @@ def _op(word: Any, pointer: str) -> Callable[[str], str]:
             return _mapper(argument)
         if name == "default" and isinstance(argument, str):
             return lambda text: text or argument
-        if name == "zero_pad" and isinstance(argument, int):
+        if name == "zero_pad" and type(argument) is int and 1 <= argument <= _PAD_MAX:
             return lambda text: text.rjust(argument, "0") if text else text
         if name == "replace" and isinstance(argument, list) and len(argument) == 2:
             return lambda text: text.replace(str(argument[0]), str(argument[1]))
@@ -429,7 +440,7 @@ def _text(value: Any) -> str:
         case str() | int() | Decimal():
             return str(value)
         case _:
-            raise Refused("a list or an object is not a cell", hint="walk it with each")
+            raise _NotACell
 
 
 def _contexts(rule: RowRule, records: Sequence[_Record]) -> Iterator[_Context]:
@@ -526,7 +537,13 @@ def _json_records(
     source: Source, name: str, data: bytes, used: frozenset[str]
 ) -> Iterator[_Record]:
     try:
-        document = strictjson.parse(data, size_max_bytes=SOURCE_SIZE_MAX_BYTES, decimals=True)
+        # Whoever imports a file chose it: its size is the only bound.
+        document = strictjson.parse(
+            data,
+            size_max_bytes=SOURCE_SIZE_MAX_BYTES,
+            tokens_max=SOURCE_SIZE_MAX_BYTES,
+            decimals=True,
+        )
     except strictjson.MalformedJson as error:
         raise SourceMismatch(name, str(error), hint=error.hint) from None
     value = _point(document, source.records) if source.records else document

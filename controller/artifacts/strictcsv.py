@@ -70,8 +70,12 @@ def read_closely(data: bytes, columns: Sequence[str]) -> tuple[list[Row], list[P
     """Do what `read` does cell by cell: it finds words for what is no sheet."""
     if data.startswith(_BOM):
         problem = Problem(1, "", _ENCODING, "a byte order mark", "save it as UTF-8 without BOM")
-        rows, problems = read_closely(data.removeprefix(_BOM), columns)
+        rows, problems = _read(data.removeprefix(_BOM), columns)
         return rows, [problem, *problems]
+    return _read(data, columns)
+
+
+def _read(data: bytes, columns: Sequence[str]) -> tuple[list[Row], list[Problem]]:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -81,7 +85,9 @@ def read_closely(data: bytes, columns: Sequence[str]) -> tuple[list[Row], list[P
 
 
 def parse_line(line: str, width: int) -> Row:
-    """Return the cells of one line without its LF; refuse another width or odd quoting."""
+    """Return the cells of one line without its LF; refuse controls, another width, odd quoting."""
+    if _CONTROL.search(line):
+        raise BadRow("a control character")
     cells, fault = cells_of(line)
     if fault or len(cells) != width:
         raise BadRow(fault or f"{len(cells)} cells where {width} belong")

@@ -15,7 +15,7 @@ from controller.artifacts.layout import VERSION_MAX, is_segment
 from controller.kernel.canonical import Json, readable
 from controller.kernel.errors import Refused
 from controller.kernel.instants import EmptyWindow, NotAnInstant, Window, parse_instant
-from controller.kernel.strictjson import escape, locate, parse
+from controller.kernel.strictjson import TOKENS_MAX, escape, locate, parse
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 """The DSSE payload type of every statement; `predicateType` tells them apart."""
@@ -119,10 +119,15 @@ _Value = TypeVar("_Value")
 
 
 def read_document(
-    model: type[_Model], build: Callable[[_Model], _Value], data: bytes, what: str
+    model: type[_Model],
+    build: Callable[[_Model], _Value],
+    data: bytes,
+    what: str,
+    *,
+    tokens_max: int = TOKENS_MAX,
 ) -> _Value:
     """Return the domain value of a document's bytes, or refuse with pointer and line."""
-    value = parse(data, size_max_bytes=PAYLOAD_SIZE_MAX_BYTES)
+    value = parse(data, size_max_bytes=PAYLOAD_SIZE_MAX_BYTES, tokens_max=tokens_max)
     try:
         return build(model.model_validate(value))
     except ValidationError as error:

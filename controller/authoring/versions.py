@@ -6,16 +6,15 @@ from datetime import datetime
 from controller.artifacts.bundle import BundleStatement, PreviousVersion
 from controller.artifacts.layout import (
     BundleId,
-    is_envelope_name,
     number,
     statement_path,
     versions_dir,
 )
 from controller.authoring.view import View
 from controller.kernel.canonical import Digest, sha256
-from controller.kernel.errors import Corrupt, Refused, Untrusted
+from controller.kernel.errors import Refused, Untrusted
 from controller.reconcile.admit import read_bundle
-from controller.trust import envelope as envelopes
+from controller.reconcile.signed import envelope_files, open_envelope
 from controller.trust.envelope import Envelope
 from controller.trust.root import Root
 
@@ -67,14 +66,10 @@ def previous_of(view: View, bundle: BundleId, version: int) -> PreviousVersion |
 
 def envelopes_in(view: View, folder: str, stem: str) -> dict[str, Envelope]:
     """Return the envelopes of a folder by file name, unverified."""
-    found = {}
-    for entry in view.children(folder):
-        if is_envelope_name(entry.name, stem):
-            data = view.read(f"{folder}/{entry.name}")
-            if data is None:
-                raise Corrupt(f"{folder}/{entry.name} is not a file")
-            found[entry.name] = envelopes.parse(data, f"{folder}/{entry.name}")
-    return found
+    return {
+        entry.name: open_envelope(view.objects, entry, f"{folder}/{entry.name}")
+        for entry in envelope_files(view.children(folder), folder, stem)
+    }
 
 
 def verified_version(

@@ -13,9 +13,12 @@ from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import Objects
 from controller.reconcile import signed
 from controller.reconcile.succession import SignedRelease
-from controller.trust.envelope import IN_TOTO, Envelope
+from controller.trust.envelope import IN_TOTO, Envelope, parse
 from controller.trust.keys import KeyId
 from controller.trust.verify import verify
+
+FILES_MAX = 256
+SIZE_MAX_BYTES = 64 * 1024
 
 
 class MalformedAck(Refused):
@@ -28,6 +31,19 @@ class MalformedAck(Refused):
             f"{path}: {reason}", hint="remove it, and acknowledge again: `countersign ack`"
         )
         self.path, self.reason = path, reason
+
+
+class TooManyAcks(Refused):
+    """An environment holds more acknowledgements than we look through."""
+
+    code = "acks.too_many"
+
+    def __init__(self, path: str, count: int) -> None:
+        super().__init__(
+            f"{path}: {count:,} files is more than the {FILES_MAX} we read",
+            hint="remove those of plans that were applied long ago: each holds for one plan only",
+        )
+        self.path, self.count = path, count
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +69,12 @@ def acknowledged(
         return {}
     envelopes: dict[Digest, list[Envelope]] = defaultdict(list)
     first: dict[Digest, str] = {}
-    for item in walk.children(objects, entry.oid, path):
-        envelope = signed.open_envelope(objects, item, f"{path}/{item.name}")
+    items = walk.children(objects, entry.oid, path)
+    if len(items) > FILES_MAX:
+        raise TooManyAcks(path, len(items))
+    for item in items:
+        data = walk.read_blob(objects, item.oid, f"{path}/{item.name}", SIZE_MAX_BYTES)
+        envelope = parse(data, f"{path}/{item.name}")
         envelopes[envelope.digest].append(envelope)
         first.setdefault(envelope.digest, f"{path}/{item.name}")
     role = release.root.root.release_role(environment)

@@ -13,7 +13,13 @@ from controller.artifacts.walk import Entry
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import Objects, Oid
 from controller.trust.core import Role
-from controller.trust.envelope import IN_TOTO, SIZE_MAX_BYTES, Envelope, parse
+from controller.trust.envelope import (
+    ENVELOPES_MAX,
+    IN_TOTO,
+    SIZE_MAX_BYTES,
+    Envelope,
+    parse,
+)
 from controller.trust.keys import PublicKey
 from controller.trust.verify import Verified, verify
 
@@ -29,6 +35,19 @@ class NotSigned(Untrusted):
             hint="deny by default: sign it with `countersign sign` or `countersign promote`",
         )
         self.directory, self.stem = directory, stem
+
+
+class TooManyEnvelopes(Untrusted):
+    """A folder holds more envelopes than a payload can have signatures."""
+
+    code = "signed.too_many_envelopes"
+
+    def __init__(self, directory: str, count: int) -> None:
+        super().__init__(
+            f"{directory}: {count:,} envelopes is more than the {ENVELOPES_MAX} we read",
+            hint="every further signer adds one: remove what nobody of yours added",
+        )
+        self.directory, self.count = directory, count
 
 
 class CopyDiffers(Untrusted):
@@ -97,13 +116,17 @@ def open_envelopes(
     objects: Objects, entries: Iterable[Entry], path: str, stem: str
 ) -> list[Envelope]:
     """Parse every envelope of a stem in a folder; their payloads stay unread."""
-    found = [
-        open_envelope(objects, entry, f"{path}/{entry.name}")
-        for entry in entries
-        if not entry.is_tree and is_envelope_name(entry.name, stem)
-    ]
-    if not found:
+    files = envelope_files(entries, path, stem)
+    if not files:
         raise NotSigned(path, stem)
+    return [open_envelope(objects, entry, f"{path}/{entry.name}") for entry in files]
+
+
+def envelope_files(entries: Iterable[Entry], path: str, stem: str) -> list[Entry]:
+    """Return the envelopes of a stem among the entries of a folder, unread."""
+    found = [one for one in entries if not one.is_tree and is_envelope_name(one.name, stem)]
+    if len(found) > ENVELOPES_MAX:
+        raise TooManyEnvelopes(path, len(found))
     return found
 
 

@@ -25,6 +25,10 @@ PAYLOAD_MAX_BYTES = 3 * 1024 * 1024
 """What we sign at most; base64 makes an envelope within its own limit no longer than this."""
 SIGNATURES_MAX = 16
 SIGNATURE_MAX_BYTES = 4096
+ENVELOPES_MAX = SIGNATURES_MAX
+"""How many envelopes of one payload are read: each holds a signature at least."""
+
+_TOKENS_MAX = 1000  # sixteen signatures need 160
 
 _TYPE = re.compile(r"[!-~]{1,200}", re.ASCII)
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)={0,2}", re.ASCII)
@@ -149,7 +153,9 @@ def decode_base64(text: object, what: str) -> bytes:
 
 def _json(data: bytes) -> object:
     try:
-        value: object = strictjson.parse(data, size_max_bytes=SIZE_MAX_BYTES)
+        value: object = strictjson.parse(
+            data, size_max_bytes=SIZE_MAX_BYTES, tokens_max=_TOKENS_MAX
+        )
     except strictjson.MalformedJson as error:
         raise MalformedEnvelope(f"the envelope is not JSON: {error}", hint=error.hint) from None
     return value
