@@ -19,6 +19,9 @@ SHARD_TARGET_BYTES = 32 * 1024
 SHARD_ADVISED_BYTES = 1024 * 1024
 """A bigger file is a finding."""
 
+SHARD_LINES_MAX = 100_000
+"""No good file of that size has so many lines; a line of next to nothing still costs a row."""
+
 RANGE_DIGITS_MAX = 8
 
 _SIZE_MAX = 2 * SHARD_TARGET_BYTES

@@ -20,6 +20,21 @@ from controller.reconcile.succession import SignedRelease, candidate, rollback_a
 from controller.trust import history
 from controller.trust.history import Accepted, RollbackReason, RollbackRefused
 
+ENVIRONMENTS_MAX = 256
+
+
+class TooManyEnvironments(Refused):
+    """A repository declares more environments than anybody serves from one."""
+
+    code = "authoring.too_many_environments"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"environments: {count:,} is more than the {ENVIRONMENTS_MAX} we judge",
+            hint="remove the folders of those that are gone",
+        )
+        self.count = count
+
 
 def check_chain(objects: History, offered: SignedRelease, now: datetime) -> None:
     """Raise when a release does not continue the releases before it.
@@ -54,11 +69,19 @@ def environments_before(objects: History, commit: Oid) -> frozenset[str]:
     for view in _states(objects, commit, "environments"):
         with suppress(Refused):
             found |= {
-                entry.name
-                for entry in view.children("environments")
-                if entry.is_tree and view.find(layout.release_path(entry.name)) is not None
+                name
+                for name in environments_in(view)
+                if view.find(layout.release_path(name)) is not None
             }
     return frozenset(found)
+
+
+def environments_in(view: View) -> set[str]:
+    """Return the environments that have a folder."""
+    found = {entry.name for entry in view.children("environments") if entry.is_tree}
+    if len(found) > ENVIRONMENTS_MAX:
+        raise TooManyEnvironments(len(found))
+    return found
 
 
 def _check_return(objects: History, known: Accepted, offered: SignedRelease, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from controller.artifacts import draft as drafts
@@ -11,13 +11,13 @@ from controller.artifacts.bundle import BundleStatement, PreviousVersion
 from controller.artifacts.draft import Draft
 from controller.artifacts.layout import BundleId, draft_path, files_path
 from controller.artifacts.merkle import Counts, FilesSummary, NoMemory, files_root
-from controller.artifacts.shards import SHARD_ADVISED_BYTES
+from controller.artifacts.shards import SHARD_ADVISED_BYTES, SHARD_LINES_MAX
 from controller.artifacts.walk import BadTree, TooLarge
 from controller.artifacts.wire import BadDocument
 from controller.authoring.told import told
 from controller.authoring.view import View
 from controller.kernel.errors import Refused, Unclean
-from controller.kernel.findings import Finding, Report, Severity
+from controller.kernel.findings import ERRORS_MAX, Finding, Report, Severity
 from controller.kernel.instants import Window
 from controller.kernel.objects import Objects, Oid
 from controller.kernel.strictjson import MalformedJson
@@ -35,7 +35,7 @@ from controller.policy.rail import Rail
 
 FILE_SIZE_MAX_BYTES = 64 * 1024 * 1024
 
-_JSON, _SIZE = "common/ENC005", "common/ENC009"
+_JSON, _SIZE, _TWICE = "common/ENC005", "common/ENC009", "common/DUP000"
 
 
 class NoDraft(Refused):
@@ -155,7 +155,7 @@ def lint_draft(
 class LintedFiles:
     """The rows of a files tree, and what is to be said about each file by itself.
 
-    Unless it is `whole`, some file could not be read, and comparing rows would say untrue things.
+    Unless it is `whole`, some file was not read, and comparing rows would say untrue things.
     """
 
     tables: Mapping[str, list[Place]]
@@ -165,32 +165,75 @@ class LintedFiles:
 
 
 def lint_files(objects: Objects, tree: Oid, where: str, rail: Rail) -> LintedFiles:
-    """Judge each file of a files tree that stands at `where`; rows are not compared yet."""
-    tables: dict[str, list[Place]] = defaultdict(list)
-    counts: dict[str, Counts] = {}
-    found: list[Finding] = []
-    faults: list[BadTree | TooLarge] = []
-    for path, oid in walk.files(objects, tree, where, faults):
+    """Judge each file of a files tree that stands at `where`; rows are not compared yet.
+
+    After `ERRORS_MAX` errors the rest is not looked at: whoever read on would only find more.
+    """
+    work = _Linting(objects, where, rail)
+    for path, oid in walk.files(objects, tree, where, work.faults):
+        if work.errors > ERRORS_MAX:
+            work.whole = False
+            break
+        work.file(path, oid)
+    work.say(told(fault, where) for fault in work.faults)
+    whole = work.whole and not work.faults
+    return LintedFiles(work.tables, tuple(work.found), work.counts, whole)
+
+
+@dataclass(slots=True)
+class _Linting:
+    """What is found while the files of one tree are judged, one after the other."""
+
+    objects: Objects
+    where: str
+    rail: Rail
+    tables: dict[str, list[Place]] = field(default_factory=lambda: defaultdict(list))
+    counts: dict[str, Counts] = field(default_factory=dict)
+    found: list[Finding] = field(default_factory=list)
+    faults: list[BadTree | TooLarge] = field(default_factory=list)
+    whole: bool = True
+    errors: int = 0
+    _first: dict[tuple[str | None, Oid], str] = field(default_factory=dict)
+
+    def say(self, findings: Iterable[Finding]) -> None:
+        for one in findings:
+            self.errors += one.severity is Severity.ERROR
+            self.found.append(one)
+
+    def file(self, path: str, oid: Oid) -> None:
+        table = table_of(path, self.where)
+        # A few bytes can name one long file many times; all its rows would be there twice.
+        first = self._first.setdefault((table, oid), path)
+        if first != path:
+            self.say([_finding(self.rail, _TWICE, path, f"the same contents as {first}")])
+            return
         try:
-            data = walk.read_blob(objects, oid, path, FILE_SIZE_MAX_BYTES)
-        except (BadTree, TooLarge) as error:
-            faults.append(error)
-            continue
-        table = table_of(path, where)
-        if len(data) > SHARD_ADVISED_BYTES:
-            found.append(_finding(rail, _SIZE, path, f"{len(data):,} bytes"))
-        if table is not None and table in rail.tables:
-            rows, findings = lint_shard(rail, table, data, path)
-            found += findings
-            wide = widen(rail, table, rows)
-            tables[table] += [(cells, path, line) for line, cells in enumerate(wide, start=2)]
-            counts[table] = counts.get(table, Counts()) + Counts(1, len(rows), len(data))
-        elif table is not None and table in rail.documents:
-            found += lint_document(rail, table, data, path)
+            data = walk.read_blob(self.objects, oid, path, SHARD_ADVISED_BYTES)
+        except TooLarge as error:
+            self._unread(path, f"{error.size:,} bytes")
+        except BadTree as error:
+            self.faults.append(error)
         else:
-            found.append(stray(rail, path))
-    found += [told(fault, where) for fault in faults]
-    return LintedFiles(tables, tuple(found), counts, whole=not faults)
+            self._judge(path, table, data)
+
+    def _judge(self, path: str, table: str | None, data: bytes) -> None:
+        if data.count(b"\n") > SHARD_LINES_MAX:
+            self._unread(path, f"more than {SHARD_LINES_MAX:,} lines")
+        elif table is not None and table in self.rail.tables:
+            rows, findings = lint_shard(self.rail, table, data, path)
+            self.say(findings)
+            wide = widen(self.rail, table, rows)
+            self.tables[table] += [(cells, path, line) for line, cells in enumerate(wide, start=2)]
+            counts = Counts(1, len(rows), len(data))
+            self.counts[table] = self.counts.get(table, Counts()) + counts
+        elif table is not None and table in self.rail.documents:
+            self.say(lint_document(self.rail, table, data, path))
+        else:
+            self.say([stray(self.rail, path)])
+
+    def _unread(self, path: str, about: str) -> None:
+        self.whole = False
+        self.say([_finding(self.rail, _SIZE, path, about)])
 
 
 def check_draft(view: View, bundle: BundleId, rails: Mapping[str, Rail]) -> Report:

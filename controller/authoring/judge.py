@@ -5,7 +5,7 @@ calls what the controller calls, and what that raises becomes a finding `trust/<
 path it is about. Unfinished work is normal: what nobody has released yet may lack a signature.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,14 +19,14 @@ from controller.artifacts.merkle import Counts, DictMemory, files_root
 from controller.artifacts.pinned import FilesNotFound
 from controller.artifacts.walk import BadTree, TooLarge
 from controller.artifacts.wire import BadDocument
-from controller.authoring.chain import check_chain, environments_before
+from controller.authoring.chain import check_chain, environments_before, environments_in
 from controller.authoring.draft import LintedFiles, NoDraft, bundles_of, lint_files, read_draft
 from controller.authoring.releases import release_in
 from controller.authoring.staged import Subject
 from controller.authoring.told import rule_of, told
 from controller.authoring.trusted import NoRoot, Trusted, trusted_root
 from controller.kernel.errors import ControllerError, Refused, Unavailable
-from controller.kernel.findings import Finding, Report, Severity
+from controller.kernel.findings import ERRORS_MAX, Finding, Report, Severity
 from controller.kernel.objects import Oid
 from controller.kernel.strictjson import MalformedJson
 from controller.policy.lint import LintBundle, lint_dataset
@@ -39,6 +39,12 @@ from controller.trust.core import ThresholdNotMet
 from controller.trust.history import ReleaseExpired
 from controller.trust.root import Pin
 from controller.trust.verify import SignatureInvalid
+
+REFUSALS_MAX = 500
+"""Where a judgement ends: each refusal costs more than a finding about a row."""
+STRAYS_MAX = 1000
+OLD_REFUSALS_MAX = 500
+"""So many old versions that nobody released are told of, before the others are left alone."""
 
 _T = TypeVar("_T")
 
@@ -54,6 +60,19 @@ class NothingHere(Refused):
             hint="name the folder or the branch of an artifact repository",
         )
         self.name = name
+
+
+class TooMuchWrong(Refused):
+    """There is more to say about a repository than anybody will read."""
+
+    code = "authoring.too_much_wrong"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"more than {ERRORS_MAX:,} errors or {REFUSALS_MAX:,} refusals; "
+            "what comes after them was not looked at",
+            hint="mend these first, then run the command again",
+        )
 
 
 @dataclass(slots=True)
@@ -103,6 +122,10 @@ class _Judge:
     memory: DictMemory = field(default_factory=DictMemory)
     _linted: dict[tuple[str, Oid], LintedFiles] = field(default_factory=dict)
     _had_release: frozenset[str] = frozenset()
+    _errors: int = 0
+    _refusals: int = 0
+    _strays: int = 0
+    _old_refusals: int = 0
 
     def run(self, environment: str | None, note: Callable[[int, int | None], None]) -> Judgement:
         if all(self.subject.view.find(name) is None for name in TOP_LEVEL):
@@ -116,6 +139,8 @@ class _Judge:
         released = self._released(environments)
         total = len(bundles) + len(environments)
         for done, bundle in enumerate(bundles):
+            if self._is_enough:
+                break
             note(done, total)
             if rails is not None:
                 self._try(layout.bundle_dir(bundle), partial(self._draft, bundle, rails))
@@ -123,16 +148,36 @@ class _Judge:
                 where = layout.versions_dir(bundle)
                 self._try(where, partial(self._versions, bundle, trusted, released))
         for done, name in enumerate(environments, start=len(bundles)):
+            if self._is_enough:
+                break
             note(done, total)
             if trusted is not None and rails is not None:
                 where = layout.release_dir(name)
                 self._try(where, partial(self._release, name, trusted, rails))
+        if self._is_enough:
+            self.found.append(told(TooMuchWrong(), self.subject.name))
         return Judgement(Report.of(self.found), self.checked, trusted)
+
+    @property
+    def _is_enough(self) -> bool:
+        return self._errors > ERRORS_MAX or self._refusals > REFUSALS_MAX
+
+    def _add(self, findings: Iterable[Finding]) -> None:
+        for one in findings:
+            is_error = one.severity is Severity.ERROR
+            if is_error and self._errors > ERRORS_MAX:
+                continue
+            self._errors += is_error
+            self.found.append(one)
+
+    def _refuse(self, finding: Finding) -> None:
+        self._refusals += finding.severity is Severity.ERROR
+        self._add([finding])
 
     # What is raised becomes a finding
 
     def _say(self, error: ControllerError, path: str, severity: Severity = Severity.ERROR) -> None:
-        self.found.append(told(error, path, severity))
+        self._refuse(told(error, path, severity))
 
     def _try(self, path: str, step: Callable[[], _T]) -> _T | None:
         try:
@@ -154,14 +199,17 @@ class _Judge:
         if entry is None:
             return
         if not entry.is_tree:
-            self.found.append(_stray(name))
+            self._add([_stray(name)])
             return
         faults: list[BadTree | TooLarge] = []
-        for file in walk.files(self.subject.history, entry.oid, name, faults):
-            self.checked.files += 1
-            if not _belongs(file.path):
-                self.found.append(_stray(file.path))
-        self.found += [told(fault, name) for fault in faults]
+        try:
+            for file in walk.files(self.subject.history, entry.oid, name, faults):
+                self.checked.files += 1
+                if not _belongs(file.path) and self._strays <= STRAYS_MAX:
+                    self._strays += 1
+                    self._add([_stray(file.path)])
+        finally:
+            self._add(told(fault, name) for fault in faults)
 
     def _root(self) -> Trusted | None:
         view = self.subject.view
@@ -189,7 +237,7 @@ class _Judge:
         return rails
 
     def _environments(self, wanted: str | None) -> list[str]:
-        here = {entry.name for entry in self.subject.view.children("environments") if entry.is_tree}
+        here = environments_in(self.subject.view)
         self._had_release = environments_before(self.subject.history, self.subject.commit)
         return [name for name in sorted(here | self._had_release) if wanted in (None, name)]
 
@@ -219,9 +267,9 @@ class _Judge:
         linted = self._try(where, lambda: self._lint(bundle, entry.oid, rails))
         if linted is not None:
             self.checked.drafts += 1
-            self.found += linted.findings
+            self._add(linted.findings)
             one = LintBundle(str(bundle), rail, draft.window, linted.tables)
-            self.found += lint_dataset([one]) if linted.whole else []
+            self._add(lint_dataset([one]) if linted.whole else [])
 
     def _read_draft(self, bundle: BundleId) -> Draft | None:
         path = layout.draft_path(bundle)
@@ -230,10 +278,10 @@ class _Judge:
         except MalformedJson as error:
             message = f"{error.reason} (column {error.column})"
             about = (message, error.line, "", error.hint)
-            self.found.append(Finding(rule_of(error), Severity.ERROR, path, *about))
+            self._refuse(Finding(rule_of(error), Severity.ERROR, path, *about))
         except BadDocument as error:
             where = (error.reason, error.line, error.pointer)
-            self.found.append(Finding(rule_of(error), Severity.ERROR, path, *where))
+            self._refuse(Finding(rule_of(error), Severity.ERROR, path, *where))
         except ControllerError as error:
             self._say(error, path)
         return None
@@ -259,19 +307,22 @@ class _Judge:
         numbers = sorted(number for number in read if number is not None)
         trees = _Trees(self.subject, layout.files_path(bundle))
         for number in numbers:
-            self.checked.versions += 1
             live = (bundle, number) in released
+            is_old = not live and number != numbers[-1]
+            if self._is_enough or (is_old and self._old_refusals > OLD_REFUSALS_MAX):
+                continue
+            self.checked.versions += 1
             try:
                 self._version(bundle, number, trusted, trees)
             except Unavailable:
                 raise
             except ControllerError as error:
+                self._old_refusals += is_old
                 if _only_waits(error):
                     newest = number == numbers[-1]
                     self._unfinished(error, bundle, number, live=live, newest=newest)
                     continue
-                older = not live and number != numbers[-1]
-                severity = Severity.WARNING if older else Severity.ERROR
+                severity = Severity.WARNING if is_old else Severity.ERROR
                 self._say(error, layout.version_dir(bundle, number), severity)
 
     def _version(self, bundle: BundleId, number: int, trusted: Trusted, trees: "_Trees") -> None:
@@ -285,7 +336,7 @@ class _Judge:
         severity = Severity.ERROR if live else Severity.WARNING if newest else Severity.INFO
         missing = error.need - error.have
         plain = type(error) is ThresholdNotMet
-        self.found.append(
+        self._refuse(
             Finding(
                 rule_of(error),
                 severity,
@@ -326,14 +377,16 @@ class _Judge:
 
     def _lint_live(self, admitted: Admitted, rails: RailSet) -> None:
         """Judge the rows that would be live, each file and then all of them together."""
-        bundles = []
+        bundles, whole = [], True
         for one in admitted.bundles:
             bundle = one.statement.bundle
             linted = self._lint(bundle, one.live.files_tree, rails)
-            self.found += linted.findings
+            self._add(linted.findings)
             rail = rails.rail(bundle.rail)
             bundles.append(LintBundle(str(bundle), rail, one.live.window, linted.tables))
-        self.found += lint_dataset(bundles)
+            whole = whole and linted.whole
+        if whole:
+            self._add(lint_dataset(bundles))
 
     def _has_envelopes(self, folder: str) -> bool:
         return any(

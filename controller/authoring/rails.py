@@ -4,23 +4,18 @@ from collections.abc import Mapping
 from functools import cache
 
 from controller.adapters.shipped import shipped
-from controller.artifacts import walk
 from controller.artifacts.layout import policies_dir
 from controller.artifacts.merkle import NoMemory, files_root
 from controller.authoring.view import View
 from controller.kernel.canonical import Digest
 from controller.policy.rail import Rail, overlay, read_rails
-
-_SIZE_MAX_BYTES = 16 * 1024 * 1024
+from controller.reconcile.rails import read_policies
 
 
 def rails_of(view: View) -> dict[str, Rail]:
     """Return every rail by name; one in the repository replaces the shipped one."""
     own = view.find("policies")
-    files = {}
-    if own is not None:
-        for path, oid in walk.files(view.objects, own.oid, ""):
-            files[path] = walk.read_blob(view.objects, oid, f"policies/{path}", _SIZE_MAX_BYTES)
+    files = read_policies(view.objects, own.oid) if own is not None else {}
     return read_rails(overlay(shipped("policies"), files)) if files else dict(_shipped_rails())
 
 

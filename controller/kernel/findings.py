@@ -15,6 +15,9 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+ERRORS_MAX = 10_000
+"""Where a check may end that has found so many errors: nobody reads more of them at once."""
+
 _WEIGHT = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 

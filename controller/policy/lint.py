@@ -13,11 +13,11 @@ from controller.artifacts import strictcsv
 from controller.artifacts.sheets import Sheet, read_sheet
 from controller.artifacts.tables import TABLES
 from controller.kernel import strictjson
-from controller.kernel.findings import Finding, Severity
+from controller.kernel.findings import ERRORS_MAX, Finding, Severity
 from controller.policy.columns import ColumnCheck, compile_columns
 from controller.policy.dataset import LintBundle, run_rules
 from controller.policy.patterns import compile_pattern
-from controller.policy.rail import BadRail, Rail, TableRule
+from controller.policy.rail import DOCUMENT_TOKENS_MAX, BadRail, Rail, TableRule
 from controller.policy.rules import Batch, RowCheck, compile_rows, finding
 from controller.policy.schema import DocumentSchema, RowSchema
 from controller.policy.text import masked, quoted
@@ -38,7 +38,7 @@ _JSON = "common/ENC005"
 _PATH = "common/ENC004"
 _STRAY = "common/ENC010"
 _GOOD_PATH = compile_pattern("^[a-z0-9._/-]{1,400}$")
-_CHUNK_ROWS = 50_000
+_CHUNK_ROWS = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,8 @@ def lint_rows(
     """Judge rows one by one: the columns' schema and the rail's row rules.
 
     `rows` hold the rail's columns of the table (`rail.tables[table].columns`); row i stands on
-    line `lines[i]` of `path`. Every row is as wide as the columns are many.
+    line `lines[i]` of `path`. Every row is as wide as the columns are many. After `ERRORS_MAX`
+    errors the rest is not looked at.
     """
     names = _compiled(rail, table).table.columns
     found: list[Finding] = []
@@ -84,15 +85,25 @@ def lint_rows(
         stop = start + _CHUNK_ROWS
         columns = dict(zip(names, zip(*rows[start:stop], strict=True), strict=True))
         found += _judge(rail, table, columns, lines[start:stop], path)
+        if _is_hopeless(found):
+            break
     return _uncovered(rail, found)
 
 
 def lint_sheet(rail: Rail, table: str, sheet: Sheet, path: str) -> list[Finding]:
     """Judge the rows of a canonical file, column by column; `path` as it stands in findings."""
     found = [] if _GOOD_PATH.match(path) else [finding(rail.rule(_PATH), path, 0, "", quoted(path))]
-    if sheet.lines:
-        found += _judge(rail, table, sheet.columns, range(2, len(sheet.lines) + 2), path)
+    for start in range(0, len(sheet.lines), _CHUNK_ROWS):
+        stop = min(start + _CHUNK_ROWS, len(sheet.lines))
+        columns = {name: values[start:stop] for name, values in sheet.columns.items()}
+        found += _judge(rail, table, columns, range(start + 2, stop + 2), path)
+        if _is_hopeless(found):
+            break
     return _uncovered(rail, found)
+
+
+def _is_hopeless(found: Iterable[Finding]) -> bool:
+    return sum(one.severity is Severity.ERROR for one in found) > ERRORS_MAX
 
 
 def _judge(
@@ -184,16 +195,18 @@ def lint_document(rail: Rail, kind: str, data: bytes, path: str) -> list[Finding
     """Judge one JSON document of a rail, with line and pointer of each violation."""
     schema = _document(rail, kind)
     try:
-        document = strictjson.parse(data)
+        document = strictjson.parse(data, tokens_max=DOCUMENT_TOKENS_MAX)
     except strictjson.MalformedJson as error:
         rule = rail.rule(_JSON)
         about = masked(f"{error.reason} (column {error.column})")
         hint = error.hint or rule.hint
         return [Finding(rule.id, rule.severity, path, about, error.line, "", hint)]
     found = []
-    for violation in schema.violations(document):
+    violations = schema.violations(document)
+    places = strictjson.locate_all(data, {one.pointer for one in violations}) if violations else {}
+    for violation in violations:
         rule = rail.rule(violation.rule or _SHAPE)
-        place = strictjson.locate(data, violation.pointer)
+        place = places[violation.pointer]
         about = f"{masked(violation.message)} (column {place.column})"
         found.append(finding(rule, path, place.line, violation.pointer, about))
     return found

@@ -10,6 +10,11 @@ from functools import lru_cache
 
 from controller.kernel.errors import Refused
 
+CHARACTERS_MAX = 1000
+"""The longest pattern; a longer one costs each of the three engines more than it says."""
+GROUPS_MAX = 32
+"""How deep groups may stand in one another."""
+
 _FORBIDDEN = (
     (re.compile(r"\(\?(?!:)"), "a group other than (…) or (?:…)"),
     (re.compile(r"\\[1-9dDwWsSbBAZpP]"), "a back-reference or a class whose meaning differs"),
@@ -37,6 +42,8 @@ class BadPattern(Refused):
 @lru_cache(maxsize=4096)
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Return the pattern for `fullmatch`-like use, or refuse what the engines read differently."""
+    if len(pattern) > CHARACTERS_MAX:
+        raise BadPattern(pattern[:40] + "…", f"longer than {CHARACTERS_MAX:,} characters")
     if not (pattern.startswith("^") and pattern.endswith("$") and not pattern.endswith("\\$")):
         raise BadPattern(pattern, "not anchored at both ends")
     for construct, what in _FORBIDDEN:
@@ -57,6 +64,8 @@ def _refuse_nesting(pattern: str) -> None:
     for part in _TOKEN.findall(pattern[1:-1]):
         if part in ("(", "(?:"):
             unbounded.append(False)
+            if len(unbounded) > GROUPS_MAX:
+                raise BadPattern(pattern, f"groups deeper than {GROUPS_MAX}")
             closed = None
         elif part == ")":
             if len(unbounded) == 1:

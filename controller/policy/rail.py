@@ -6,8 +6,10 @@ member, kind, code list or check refuses the rail before it judges anything.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeAlias
 
 from controller.artifacts.tables import TABLES
@@ -17,12 +19,21 @@ from controller.kernel.errors import Refused
 from controller.kernel.findings import Severity
 from controller.policy.identifiers import Scheme, read_scheme
 from controller.policy.patterns import BadPattern
-from controller.policy.schema import BadSchema, DocumentSchema, check_schema
+from controller.policy.schema import BadSchema, DocumentSchema, check_schema, words
 
 SHARED = ("_common", "_codes")
 """Folders that come with every rail."""
 
+DOCUMENT_TOKENS_MAX = 100_000
+"""How long a document may be that a schema judges, a rail's own or a bundle's."""
+RULES_MAX = 200
+"""How many rules a rail may add."""
+SCHEMA_WORDS_MAX = 1000
+"""How many members and items a schema may hold: every row is held against all of them."""
+
 Files: TypeAlias = Mapping[str, bytes]
+
+_LEADING_AWAY = frozenset({"$anchor", "$dynamicAnchor", "$dynamicRef", "$id", "$recursiveRef"})
 
 
 class BadRail(Refused):
@@ -189,7 +200,7 @@ class _Reader:
 
     def _read(self, path: str) -> Any:
         try:
-            return strictjson.parse(self._files[path])
+            return strictjson.parse(self._files[path], tokens_max=DOCUMENT_TOKENS_MAX)
         except KeyError:
             raise self._bad(path, "is missing") from None
         except strictjson.MalformedJson as error:
@@ -206,8 +217,10 @@ class _Reader:
         return [_rule(entry) for entry in document["rules"]]
 
     def _judge_rules(self, own: list[Rule], common: list[Rule]) -> None:
+        if len(own) > RULES_MAX:
+            raise self._bad("rules.json", f"{len(own):,} rules, more than {RULES_MAX}")
         ids = [rule.id for rule in (*common, *own)]
-        twice = {one for one in ids if ids.count(one) > 1}
+        twice = {one for one, count in Counter(ids).items() if count > 1}
         if twice:
             raise self._bad("rules.json", f"an id used twice: {', '.join(sorted(twice))}")
         sources = ((self._folder, own, "rules.json"), ("common", common, "_common/rules.json"))
@@ -234,6 +247,8 @@ class _Reader:
         schema = self._resolved(self._json(path), path)
         if not isinstance(schema, dict):
             raise self._bad(path, "a schema is an object")
+        if sum(1 for _ in islice(words(schema), SCHEMA_WORDS_MAX + 1)) > SCHEMA_WORDS_MAX:
+            raise self._bad(path, f"a schema of more than {SCHEMA_WORDS_MAX:,} words")
         try:
             check_schema(schema, path)
         except BadSchema as error:
@@ -248,9 +263,13 @@ class _Reader:
             return [self._resolved(item, path) for item in schema]
         if not isinstance(schema, dict):
             return schema
-        reference = schema.get("$ref", "#")
-        if not isinstance(reference, str) or reference.startswith("#"):
+        away = _LEADING_AWAY & schema.keys()
+        if away:
+            raise self._bad(path, f"{min(away)} is not for schemas of rails")
+        if "$ref" not in schema:
             return {name: self._resolved(value, path) for name, value in schema.items()}
+        # References among a schema's own definitions could multiply without end.
+        reference = str(schema["$ref"])[:200]
         target, _, name = reference.partition("#/$defs/")
         shared = target.removeprefix("../../")
         if shared != "_common/schema/columns.schema.json":

@@ -10,6 +10,7 @@ violation belongs to.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
@@ -20,6 +21,9 @@ from controller.policy.patterns import compile_pattern
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
+
+VIOLATIONS_MAX = 100
+"""So many violations of one document are explained."""
 
 Schema = Mapping[str, Any]
 """A JSON Schema 2020-12 as parsed JSON."""
@@ -98,7 +102,9 @@ class DocumentSchema:
         if self._validator.is_valid(document):
             return []
         # What one engine refuses is wrong, even where the other one finds no words for it.
-        found = self._explained(document) or [*_refusals(self._validator, self._schema, document)]
+        found = self._explained(document) or [
+            *islice(_refusals(self._validator, self._schema, document), VIOLATIONS_MAX)
+        ]
         return sorted(found, key=lambda one: (one.pointer, one.keyword, one.message))
 
     def _explained(self, document: Any) -> list[Violation]:
@@ -109,7 +115,7 @@ class DocumentSchema:
                 str(error.validator),
                 rule_at(self._schema, list(error.absolute_schema_path)),
             )
-            for error in _explaining(self._schema).iter_errors(document)
+            for error in islice(_explaining(self._schema).iter_errors(document), VIOLATIONS_MAX)
         ]
 
 
@@ -137,6 +143,18 @@ def keywords(schema: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(schema, list):
         for item in schema:
             yield from keywords(item)
+
+
+def words(schema: Any) -> Iterator[Any]:
+    """Yield every member and every item in a schema."""
+    values: Any = ()
+    if isinstance(schema, Mapping):
+        values = schema.values()
+    elif isinstance(schema, list):
+        values = schema
+    for value in values:
+        yield value
+        yield from words(value)
 
 
 def rule_at(schema: Any, path: Sequence[str | int]) -> str:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from controller.artifacts import layout, strictcsv, walk
 from controller.artifacts.linediff import middle
 from controller.artifacts.rowtext import Row
+from controller.artifacts.shards import SHARD_ADVISED_BYTES, SHARD_LINES_MAX
 from controller.kernel.errors import Unclean
-from controller.kernel.findings import Finding, Report
+from controller.kernel.findings import ERRORS_MAX, Finding, Report, Severity
 from controller.kernel.objects import Objects, Oid
-from controller.plan.changes import FILE_SIZE_MAX_BYTES, table_of
+from controller.plan import changes
 from controller.policy.lint import lint_document, lint_rows, lint_shard, stray
 from controller.policy.rail import Rail
 from controller.reconcile.admit import Admitted
@@ -21,6 +22,8 @@ from controller.stores.control.model import AppliedBundle
 
 SHOWN_MAX = 20
 TOGETHER_ROWS = 10_000
+FILE_SIZE_MAX_BYTES = SHARD_ADVISED_BYTES
+"""A bigger file is refused: `countersign sign` refuses it, too."""
 
 
 class ReleaseUnclean(Unclean):
@@ -41,10 +44,20 @@ class ReleaseUnclean(Unclean):
 
 def inspect(objects: Objects, admitted: Admitted, applied: Sequence[AppliedBundle]) -> Report:
     """Return the findings of everything new in a release; raise when one of them blocks."""
-    report = Report.of(_findings(objects, admitted, applied))
+    report = Report.of(_until_hopeless(_findings(objects, admitted, applied)))
     if report.blocks:
         raise ReleaseUnclean(report)
     return report
+
+
+def _until_hopeless(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings up to the bound of errors; what comes behind could not help anybody."""
+    errors = 0
+    for one in findings:
+        yield one
+        errors += one.severity is Severity.ERROR
+        if errors == ERRORS_MAX:
+            return
 
 
 def _findings(
@@ -78,8 +91,11 @@ def inspect_files(
     for file, oids in walk.differing(objects, [tree, *before], path, same):
         assert oids[0] is not None
         data = walk.read_blob(objects, oids[0], file, FILE_SIZE_MAX_BYTES)
+        lines = data.count(b"\n")
+        if lines > SHARD_LINES_MAX:
+            raise walk.TooLarge(file, size=lines, size_max=SHARD_LINES_MAX, unit="lines")
         olds = [
-            walk.read_blob(objects, oid, file, FILE_SIZE_MAX_BYTES)
+            walk.read_blob(objects, oid, file, changes.FILE_SIZE_MAX_BYTES)
             for oid in dict.fromkeys(oids[1:])
             if oid is not None
         ]
@@ -99,7 +115,7 @@ def inspect_file(
 def _inspect_file(
     rail: Rail, file: str, path: str, data: bytes, olds: Sequence[bytes], changed: "_ChangedRows"
 ) -> Iterator[Finding]:
-    table = table_of(file, path)
+    table = changes.table_of(file, path)
     if table is None or (table not in rail.tables and table not in rail.documents):
         yield stray(rail, file)
     elif table in rail.documents:

@@ -13,7 +13,9 @@ from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import Objects, Oid
 from controller.policy.rail import Files, Rail, overlay, read_rail
 
-RAIL_FILE_MAX_BYTES = 4 * 1024 * 1024
+RAIL_FILE_MAX_BYTES = 1024 * 1024
+POLICIES_MAX_BYTES = 16 * 1024 * 1024
+"""All files below `policies/` together: they are kept in memory for as long as they judge."""
 
 
 class UnknownRail(Refused):
@@ -82,6 +84,18 @@ class RailSet:
         return sha256(canonical({name: self.rail(name).digest for name in sorted(used)}))
 
 
+def read_policies(objects: Objects, folder: Oid) -> dict[str, bytes]:
+    """Return the files below a `policies/` folder by path below it, none before its size."""
+    size_bytes = 0
+    found = {}
+    for file in walk.files(objects, folder, "policies"):
+        size_bytes += walk.check_blob(objects, file.oid, file.path, RAIL_FILE_MAX_BYTES)
+        if size_bytes > POLICIES_MAX_BYTES:
+            raise walk.TooLarge("policies", size=size_bytes, size_max=POLICIES_MAX_BYTES)
+        found[file.path.removeprefix("policies/")] = objects.read(file.oid)
+    return found
+
+
 class Rails:
     """Reads the rails of a tree; a policies folder that was seen before is not read again."""
 
@@ -100,12 +114,7 @@ class Rails:
     def _read(self, objects: Objects, folder: Oid | None) -> RailSet:
         if folder is None:
             return RailSet(self._shipped, {})
-        own = {
-            file.path.removeprefix("policies/"): walk.read_blob(
-                objects, file.oid, file.path, RAIL_FILE_MAX_BYTES
-            )
-            for file in walk.files(objects, folder, "policies")
-        }
+        own = read_policies(objects, folder)
         overridden = {
             entry.name: merkle.files_root(
                 objects, entry.oid, f"policies/{entry.name}", merkle.NoMemory()
