@@ -1,5 +1,6 @@
 """What is judged or compared: a commit, or a work tree as the commit it would become."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from controller.kernel.objects import Header, History, MissingObject, Objects, O
 NEXT = Oid(bytes(20))
 """Names the commit that a work tree would become; git never makes this id."""
 
+_BEHIND = re.compile(r"[~^@:]")
+
 
 class NoSuchCommit(Refused):
     """A name does not lead to a commit."""
@@ -24,6 +27,18 @@ class NoSuchCommit(Refused):
             f"{ref!r} names no commit in {where}", hint="a branch, a tag, a commit id, or HEAD~1"
         )
         self.ref = ref
+
+
+class AmbiguousName(Refused):
+    """A word names a branch and a tag."""
+
+    code = "authoring.ambiguous_name"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} is a branch and a tag", hint=f"write refs/heads/{name} or refs/tags/{name}"
+        )
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +130,16 @@ def work_tree(path: Path) -> Subject:
 def commit_named(path: Path, ref: str) -> Subject:
     """Return the commit that a ref names in the repository that a folder lies in."""
     repository = GitRepository.discover(path)
+    _refuse_two_names(repository, ref)
     commit = repository.resolve(ref)
     if commit is None:
         raise NoSuchCommit(ref, repository.path)
     return Subject(ref, repository, commit, None)
+
+
+def _refuse_two_names(repository: GitRepository, ref: str) -> None:
+    """Raise when a word leads to a branch and to a tag: git takes one, people mean the other."""
+    name = _BEHIND.split(ref, maxsplit=1)[0]
+    known = repository.references("refs/")
+    if f"refs/heads/{name}" in known and f"refs/tags/{name}" in known:
+        raise AmbiguousName(name)

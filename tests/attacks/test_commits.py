@@ -12,10 +12,12 @@ from controller.kernel.objects import Oid
 from controller.trust.commit import with_signature
 from controller.trust.sign import sign_commit
 from tests.attacks.passes import attempt, stopped
+from tests.support.commands import run
 from tests.support.trees import write_literally
 from tests.support.world import MAIN, NEW_RANGE, Shop
 
 DAY = timedelta(days=1)
+BAD_RANGE = NEW_RANGE.replace("false", "perhaps")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 Trick = Callable[[bytes, str, str], bytes]
 
@@ -167,6 +169,32 @@ def test_a_tag_does_not_stand_in_for_a_branch_that_is_gone(shop: Shop) -> None:
     found = attempt(shop)
 
     assert (found.code, found.reason, found.changed) == ("source.no_branch", "source.no_branch", ())
+
+
+@pytest.mark.stops("incident.27-tag-and-branch")
+@pytest.mark.parametrize("ref", ["main", "main~1", "main^"])
+def test_a_word_that_is_a_branch_and_a_tag_is_not_validated(shop: Shop, ref: str) -> None:
+    shop.publish(add=[BAD_RANGE])
+    shop.git("tag", "main", shop.baseline.hex())
+
+    said = run("validate", shop.folder, "--ref", ref)
+
+    assert said.exit_code == 2
+    assert "'main' is a branch and a tag" in said.err
+
+
+@pytest.mark.allows("incident.27-tag-and-branch")
+@pytest.mark.parametrize(
+    ("ref", "code"), [("refs/heads/main", 1), ("refs/tags/main", 0), ("HEAD", 1), ("v1", 0)]
+)
+def test_a_full_name_and_a_word_of_one_meaning_are_validated(
+    shop: Shop, ref: str, code: int
+) -> None:
+    shop.publish(add=[BAD_RANGE])
+    shop.git("tag", "main", shop.baseline.hex())
+    shop.git("tag", "v1", shop.baseline.hex())
+
+    assert run("validate", shop.folder, "--ref", ref).exit_code == code
 
 
 @pytest.mark.allows("incident.27-tag-and-branch")
