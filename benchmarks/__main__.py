@@ -60,9 +60,10 @@ def _world(
         cold_runs = arguments.cold_runs if "cold" in only else 1
         cold = bench.cold(cold_runs)
         if "digest" in only:
-            _say(f"part digest, with {arguments.changes:,} random changes")
-            url, server = bench.url, bench.server
-            parts.append(digest.measure(url, server.url, server.pid, arguments.changes))
+            changes = arguments.changes or size.random_changes
+            _say(f"part digest, with {changes:,} random changes")
+            server = bench.server
+            parts.append(digest.measure(bench.url, server.url, server.pid, changes))
         if "unchanged" in only:
             parts.append(unchanged_part(bench.unchanged(PASSES), PASSES))
         if "change" in only:
@@ -163,7 +164,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=21, help="commits that change ten rows (21)")
     parser.add_argument("--cold-runs", type=int, default=3, help="cold loads (3)")
     parser.add_argument("--script-runs", type=int, default=3, help="changes by the script (3)")
-    parser.add_argument("--changes", type=int, default=1000, help="random changes (1000)")
+    parser.add_argument("--changes", type=int, help="random changes (by size)")
     parser.add_argument("--commits", type=int, help="audit commits before (by size)")
     parser.add_argument("--directory", type=Path, help="keep the repositories here for next time")
     parser.add_argument("--output", type=Path, help="write the tables to this file too")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Size:
     """Rows of each table. `issuers` are the participants that card ranges name.
 
-    `audit_commits` is how long the trail is that the part `audit` goes on from.
+    `audit_commits` is how long the trail is that the part `audit` goes on from, `random_changes`
+    how many the part `digest` makes.
     """
 
     name: str
@@ -17,6 +18,7 @@ class Size:
     ranges: int
     issuers: int
     audit_commits: int = 100_000
+    random_changes: int = 3_000
 
     @property
     def rows(self) -> int:
@@ -35,8 +37,10 @@ class Size:
 SIZES = {
     size.name: size
     for size in (
-        Size("S", 1_000, 3_000, 5_000, 6_000, 100, audit_commits=2_000),
-        Size("M", 20_000, 180_000, 60_000, 350_000, 5_000, audit_commits=20_000),
+        Size("S", 1_000, 3_000, 5_000, 6_000, 100, audit_commits=2_000, random_changes=300),
+        Size(
+            "M", 20_000, 180_000, 60_000, 350_000, 5_000, audit_commits=20_000, random_changes=600
+        ),
         Size("L", 1_600_000, 2_700_000, 0, 343_000, 5_000),
         Size("full", 1_000_000, 2_500_000, 1_500_000, 343_000, 5_000),
     )

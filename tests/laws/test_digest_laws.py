@@ -8,7 +8,7 @@ import pytest
 from benchmarks.churn import KINDS, WAYS, Churn
 from controller.adapters.postgres import Connection
 
-CHANGES = 100  # `make bench BENCH="--only digest --changes 5000"` makes thousands
+CHANGES = 100  # `make bench BENCH="--only digest --changes 9000"` makes thousands
 
 
 @pytest.mark.parametrize("seed", [411, 412, 413])
