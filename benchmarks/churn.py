@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 from controller.adapters.postgres import Connection, transaction
 from controller.kernel.canonical import canonical
 from controller.kernel.instants import Window
-from controller.plan.shard import ShardChange
 from controller.plan.rows import STORED_TABLES, SourceFile, StoredRow, key_of
+from controller.plan.shard import ShardChange
 from controller.plan.strategy import DELTA_ROWS_MAX, STAGED_SHARE_MAX
 from controller.stores.directory import store
 from controller.stores.directory.digest import DigestDiffers
