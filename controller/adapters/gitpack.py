@@ -81,7 +81,9 @@ def pack(
     with _held(git_dir / _LOCK) as is_ours:
         if not is_ours:
             return None
-        git = ["-c", f"safe.directory={git_dir}", f"--git-dir={git_dir}"]
+        # A pack takes the place of files that are on disk: it has to be there, too, by then.
+        settings = ("-c", f"safe.directory={git_dir}", "-c", "core.fsync=all")
+        git = [*settings, f"--git-dir={git_dir}"]
         run_git([*git, "prune-packed", "--quiet"], git_dir, timeout_seconds=timeout_seconds)
         loose = list(islice(_loose(git_dir), objects_max))
         if len(loose) < LOOSE_MAX:
