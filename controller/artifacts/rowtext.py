@@ -21,7 +21,7 @@ UNSEEN = re.compile(
 )
 """Characters that nobody sees and no cell may hold."""
 
-_CELL = re.compile(r'"((?:[^"]|"")*)"|([^",]*)')
+_CELL = re.compile(r'"((?:[^"]++|"")*+)"|([^",]*)')
 
 
 def cells_of(line: str) -> tuple[Row, str]:

@@ -1,0 +1,128 @@
+"""Histories and work trees that mean harm: very many commits, and files that are no files."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from controller.kernel.objects import Oid
+from tests.hostile.conftest import Idle, check_cost
+from tests.hostile.host import Attack, Host
+
+COMMITS = 5000
+FILES = "bundles/card-bin/house-cards/files"
+
+
+def history(host: Host, *, start: Oid, path: str = "") -> Oid:
+    """Store very many commits after another, each of which changes one file."""
+    lines = []
+    for number in range(COMMITS):
+        time = 1_790_000_000 + number
+        lines.append(f"commit refs/heads/long\nmark :{number + 1}\n")
+        lines.append(f"committer M <m@example.test> {time} +0000\ndata 1\nx\n")
+        if number == 0:
+            lines.append(f"from {start.hex()}\n")
+        if path:
+            lines.append(f"M 100644 inline {path}\ndata {len(str(number))}\n{number}\n")
+        lines.append("\n")
+    subprocess.run(
+        ["git", "fast-import", "--quiet", "--force"],
+        cwd=host.desk.folder,
+        input="".join(lines).encode(),
+        check=True,
+        capture_output=True,
+    )
+    made = host.shop.repository.target("refs/heads/long")
+    assert made is not None
+    return made
+
+
+def from_tip(path: str) -> Callable[[Host], Oid]:
+    return lambda host: history(host, start=host.shop.tip, path=path)
+
+
+def without_the_accepted(host: Host) -> Oid:
+    """Let a long history begin before the release that was accepted."""
+    oldest = list(host.shop.repository.first_parents(host.shop.tip))[-1]
+    return history(host, start=oldest)
+
+
+ATTACKS = {
+    "nothing changes": Attack(from_tip(""), (0, ""), (0, "")),
+    "a root comes and goes": Attack(
+        from_tip("trust/root/2.root.json"),
+        (3, "is not what commit"),
+        (1, "trust/roots.removed"),
+    ),
+    "the release is rubbish": Attack(
+        from_tip("environments/production/release.json"),
+        (3, "release.json is not the signed bytes"),
+        (1, "trust/signed.copy_differs"),
+    ),
+    "a draft changes": Attack(from_tip(f"{FILES}/ranges.csv"), (0, ""), (1, "common/ENC007")),
+    "the accepted commit is not in it": Attack(
+        without_the_accepted, (2, "holds no release"), (0, "")
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
+def test_a_long_history_is_looked_through_cheaply_at_both_doors(
+    attack: Attack, host: Host, idle: Idle
+) -> None:
+    commit = attack.build(host)
+    served = host.production(served=True)
+
+    judged, passed = host.validate(commit), host.reconcile(commit)
+
+    assert (judged.code, passed.code) == (attack.validate[0], attack.reconcile[0]), (
+        judged.said[:1000] + passed.said
+    )
+    assert attack.validate[1] in {"", *judged.rules}
+    assert attack.reconcile[1] in passed.said
+    assert host.production(served=True) == served
+    check_cost(judged, idle.validate)
+    check_cost(passed, idle.reconcile)
+
+
+def test_a_work_tree_of_things_that_are_no_files_is_refused_cheaply(host: Host, idle: Idle) -> None:
+    host.shop.sync()
+    folder = host.desk.folder / FILES
+    (folder / "ranges").mkdir()
+    (folder / "ranges" / "link.csv").symlink_to("/etc/hostname")
+    (folder / "ranges" / "zero.csv").symlink_to("/dev/zero")
+    os.mkfifo(folder / "ranges" / "pipe.csv")
+    (folder / "ranges" / "Upper.csv").write_text("x\n")
+    (folder / "ranges" / os.fsdecode(b"\xff.csv")).write_text("x\n")
+    with (folder / "ranges" / "sparse.csv").open("wb") as file:
+        file.truncate(60 << 20)
+
+    judged = host.validate_worktree(host.desk.folder)
+
+    found = json.loads(judged.out)["findings"]
+    assert judged.code == 1
+    assert len([one for one in found if one["rule"] == "trust/walk.bad_tree"]) >= 5
+    assert {one["rule"] for one in found if "sparse" in one["file"]} == {"common/ENC009"}
+    check_cost(judged, idle.validate)
+
+
+TOO_MUCH: dict[str, Callable[[Path], None]] = {
+    "a file of 512 MiB": lambda folder: os.truncate(folder / "ranges.csv", 512 << 20),
+    "folders in folders": lambda folder: (folder / "/".join("d" * 40)).mkdir(parents=True),
+}
+
+
+@pytest.mark.parametrize("build", TOO_MUCH.values(), ids=TOO_MUCH.keys())
+def test_a_work_tree_that_holds_too_much_ends_the_check(
+    host: Host, idle: Idle, build: Callable[[Path], None]
+) -> None:
+    host.shop.sync()
+    build(host.desk.folder / FILES)
+
+    judged = host.validate_worktree(host.desk.folder)
+
+    assert (judged.code, "hint: move what is not part of a bundle" in judged.err) == (2, True)
+    check_cost(judged, idle.validate)
