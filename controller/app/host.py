@@ -23,7 +23,10 @@ def pin(settings: Settings) -> Pin:
     try:
         envelope = file.read_bytes()
     except OSError as error:
-        raise BadSettings(f"trust.root {file}: {error.strerror}") from None
+        raise BadSettings(
+            f"trust.root {file}: {error.strerror}",
+            hint="put the pinned root there, or set trust.root to where it is",
+        ) from None
     pinned = Digest(settings.trust.root_sha256)
     found = parse_envelope(envelope, str(file)).digest
     if found != pinned:

@@ -13,7 +13,7 @@ def doctor(
     output: OutputOption = Output.TEXT,
     timeout: TimeoutOption = None,
 ) -> None:
-    """Check programs, settings, root, repository, audit key, disk, clock and database.
+    """Check programs, limits, disks, secrets, repository, root, audit key, clocks and database.
 
     Exit 1: something fails.
     """
@@ -26,9 +26,9 @@ def doctor(
             checks.append(check)
             if output is Output.TEXT:
                 word = styled(check.verdict.value.ljust(4), _COLOURS[check.verdict.value])
-                emit(f"{word}  {check.name.ljust(10)}  {check.message}")
+                emit(f"{word}  {check.name.ljust(15)}  {check.message}")
                 if check.hint:
-                    emit(f"{' ' * 18}hint: {check.hint}")
+                    emit(f"{' ' * 23}hint: {check.hint}")
     if output is Output.JSON:
         emit_json(
             {

@@ -66,6 +66,7 @@ class Desk:
             shutil.copytree(self.home / name, home / name)
         with (home / "keys" / "countersign.toml").open("a") as settings:
             settings.write(f"\n[database]\nurl = {json.dumps(database_url)}\n")
+        (home / "keys" / "countersign.toml").chmod(0o600)  # it holds a password now
         return Desk(home)
 
     @property
