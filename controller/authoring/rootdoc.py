@@ -13,7 +13,7 @@ from typing import Any
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused
 from controller.kernel.instants import format_instant
-from controller.trust.keys import KeyId, Kind, PublicLine, Scheme
+from controller.trust.keys import Kind, PublicLine, Scheme
 from controller.trust.root import render_root
 from controller.trust.rootfile import RESERVED_ENVIRONMENT
 
@@ -108,7 +108,8 @@ class Changes:
     """What a next root changes; roles are written `root`, `bundle`, `release/production`, …."""
 
     add: Mapping[str, Sequence[KeyOf]] = field(default_factory=dict)
-    revoke: Mapping[KeyId, str] = field(default_factory=dict)
+    revoke: Mapping[str, str] = field(default_factory=dict)
+    """Reasons by key id, or by owner for all of their keys."""
     thresholds: Mapping[str, int] = field(default_factory=dict)
     floors: Mapping[str, int] = field(default_factory=dict)
     """By environment (the lowest serial) or bundle (the lowest version)."""
@@ -138,14 +139,19 @@ def next_payload(
             role["threshold"] = threshold
     for name, lowest in changes.floors.items():
         _raise_floor(document, name, lowest)
+    _recover(document, changes)
+    for named, reason in changes.revoke.items():
+        for key_id in _keys_named(document, named):
+            _revoke(document, key_id, reason, created)
+    return render_root(document)
+
+
+def _recover(document: dict[str, Any], changes: Changes) -> None:
     for environment, (serial, sha256) in changes.reset.items():
         document.setdefault("reset", {})[environment] = {"serial": serial, "sha256": sha256}
     if changes.grandfather:
         before = document.get("grandfathered", [])
         document["grandfathered"] = sorted({*before, *changes.grandfather})
-    for key_id, reason in changes.revoke.items():
-        _revoke(document, key_id, reason, created)
-    return render_root(document)
 
 
 def numbered(document: bytes, version: int) -> bytes:
@@ -158,11 +164,25 @@ def numbered(document: bytes, version: int) -> bytes:
     return render_root(value)
 
 
-def _revoke(document: dict[str, Any], key_id: KeyId, reason: str, at: datetime) -> None:
-    if key_id not in document["keys"]:
+def _keys_named(document: dict[str, Any], named: str) -> list[str]:
+    """Return the key of an id, or all of an owner's that count still."""
+    if named in document["keys"]:
+        return [named]
+    gone = document.get("revoked", {})
+    found = [
+        key_id
+        for key_id, key in document["keys"].items()
+        if key["owner"] == named and key_id not in gone
+    ]
+    if not found:
         raise BadProposal(
-            f"key {key_id} is not in the root", hint="`countersign root show` lists the keys"
+            f"neither a key nor an owner with one is called {named}",
+            hint="`countersign root show` lists keys and owners",
         )
+    return found
+
+
+def _revoke(document: dict[str, Any], key_id: str, reason: str, at: datetime) -> None:
     revoked = document.setdefault("revoked", {})
     revoked[key_id] = {"at": format_instant(at), "reason": reason}
     for role in _every_role(document["roles"]):

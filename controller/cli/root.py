@@ -110,7 +110,7 @@ def init(  # noqa: PLR0913, PLR0917  one parameter per option
 @app.command(
     "propose",
     epilog="Example: countersign root propose --add-key release/production=dora:dora.pub "
-    "--revoke SHA256:…=lost",
+    "--revoke carol=lost",
 )
 def propose(  # noqa: PLR0913, PLR0917  one parameter per option
     files: Annotated[
@@ -123,7 +123,11 @@ def propose(  # noqa: PLR0913, PLR0917  one parameter per option
     ] = None,
     revoke: Annotated[
         list[str] | None,
-        typer.Option("--revoke", metavar="KEY=REASON", help="Take a key out of every role."),
+        typer.Option(
+            "--revoke",
+            metavar="KEY|OWNER=REASON",
+            help="Take a key, or all keys of an owner, out of every role.",
+        ),
     ] = None,
     set_threshold: Annotated[
         list[str] | None,
@@ -426,7 +430,6 @@ def _changes(
     renewed: bool,
 ) -> "Changes":
     from controller.authoring.rootdoc import Changes
-    from controller.trust.keys import KeyId
 
     keys: dict[str, list[KeyOf]] = {}
     for text in added:
@@ -436,7 +439,7 @@ def _changes(
     for text in revoked:
         # A fingerprint never holds "=": its base64 is not padded.
         key_id, _, reason = text.partition("=")
-        reasons[KeyId(key_id)] = reason
+        reasons[key_id] = reason
     changes = Changes(
         keys,
         reasons,

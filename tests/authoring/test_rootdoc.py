@@ -83,6 +83,19 @@ def test_a_revoked_key_leaves_every_role_and_stays_listed() -> None:
     assert CAROL.public.id not in {one.id for one in root.release_role("production").keys}
 
 
+def test_an_owner_is_revoked_with_every_key_that_counts_still() -> None:
+    token = KeyOf("carol", key("carol's token").public)
+    before = following(add={"root": [token]}, revoke={CAROL.public.id: "lost laptop"})
+    after = next_payload(
+        before, Changes(revoke={"carol": "left"}), created=NOW + YEAR / 2, expires=NOW + YEAR
+    )
+
+    assert parse_root(after).revoked[token.public.id].reason == "left"
+    assert parse_root(after).revoked[CAROL.public.id].reason == "lost laptop"
+    with pytest.raises(BadProposal):
+        following(revoke={"nobody": "left"})
+
+
 def test_a_threshold_can_change() -> None:
     assert parse_root(following(thresholds={"root": 3})).root.threshold == 3
 
