@@ -26,6 +26,7 @@ class FileFacts(NamedTuple):
     """
 
     sha256: bytes
+    size_bytes: int
     columns: tuple[str, ...]
     rows: int
     is_plain: bool
@@ -62,11 +63,11 @@ def facts_of(data: bytes, table: str, sheet: Sheet | None) -> FileFacts:
     """Return the facts of a file of `table`; `sheet` is what was read of it, if it is canonical."""
     sha256 = hashlib.sha256(data).digest()
     if sheet is None:
-        return FileFacts(sha256, (), 0, is_plain=False)
+        return FileFacts(sha256, len(data), (), 0, is_plain=False)
     known = set(sheet.names) <= set(STORED_TABLES[table].columns)
     own = any(any(sheet.columns.get(name, ())) for name in _OWN_WINDOW)
     is_plain = known and sheet.keys_differ and not own
-    return FileFacts(sha256, sheet.names, len(sheet.lines), is_plain)
+    return FileFacts(sha256, len(data), sheet.names, len(sheet.lines), is_plain)
 
 
 def read_facts(data: bytes, table: str) -> FileFacts:

@@ -14,6 +14,7 @@ from controller.audit import journal
 from controller.audit.journal import Link
 from controller.audit.record import AckUsed, AuditRecord, RollbackUsed
 from controller.kernel.canonical import Digest
+from controller.reconcile import bulk
 from controller.reconcile.decide import Decision, rebased
 from controller.reconcile.world import LEASE_DURATION, World
 from controller.stores.control import lease as leases
@@ -80,7 +81,13 @@ def _apply(
         _remember(world, decision)
         applied = control.compare_and_set(connection, lease, expected=before, new=new)
     shards = decision.plan.shards if decision.plan.shards is not None else decision.changes
-    directory.apply(connection, shards, revision=number, changed=decision.plan.changed_rows)
+    directory.apply(
+        connection,
+        shards,
+        revision=number,
+        changed=decision.plan.changed_rows,
+        render=bulk.rendering(decision.changes.objects),
+    )
     revision = AppliedRevision(
         environment=world.environment,
         revision=number,

@@ -18,6 +18,7 @@ from controller.plan.changes import Changes
 from controller.plan.guards import Trip
 from controller.plan.live import LiveVersion
 from controller.plan.plan import Plan, make_plan
+from controller.plan.whole import FileFacts
 from controller.reconcile.acks import Acknowledged, acknowledged
 from controller.reconcile.admit import Admitted, admit
 from controller.reconcile.inspect import inspect
@@ -93,8 +94,9 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
     known = accepted.bundle_versions
     admitted = admit(repository, release, rails, memory, known=known, applied=applied, now=now)
     proven = Proven(repository, memory, _files_roots((*applied, *admitted.applied_bundles)))
-    report = inspect(proven, admitted, applied)
-    changes = Changes(proven, _live(applied), admitted.live)
+    facts: dict[Oid, FileFacts] = {}
+    report = inspect(proven, admitted, applied, facts)
+    changes = Changes(proven, _live(applied), admitted.live, facts)
     base = before.release_sha256 if before is not None else None
     plan = make_plan(
         world.environment,

@@ -10,13 +10,15 @@ from typing import NamedTuple
 from controller.artifacts import layout, strictcsv, walk
 from controller.artifacts.linediff import middle
 from controller.artifacts.rowtext import Row
-from controller.artifacts.shards import SHARD_ADVISED_BYTES, SHARD_LINES_MAX
+from controller.artifacts.shards import SHARD_ADVISED_BYTES
 from controller.kernel.errors import Unclean
 from controller.kernel.findings import ERRORS_MAX, Finding, Report, Severity
 from controller.kernel.objects import Objects, Oid
 from controller.plan import changes
+from controller.plan.whole import FileFacts
 from controller.policy.lint import lint_document, lint_rows, lint_shard, stray
 from controller.policy.rail import Rail
+from controller.reconcile import bulk
 from controller.reconcile.admit import Admitted
 from controller.stores.control.model import AppliedBundle
 
@@ -42,9 +44,19 @@ class ReleaseUnclean(Unclean):
         self.report = report
 
 
-def inspect(objects: Objects, admitted: Admitted, applied: Sequence[AppliedBundle]) -> Report:
-    """Return the findings of everything new in a release; raise when one of them blocks."""
-    report = Report.of(_until_hopeless(_findings(objects, admitted, applied)))
+def inspect(
+    objects: Objects,
+    admitted: Admitted,
+    applied: Sequence[AppliedBundle],
+    facts: dict[Oid, FileFacts] | None = None,
+) -> Report:
+    """Return the findings of everything new in a release; raise when one of them blocks.
+
+    What was learnt of whole new files on the way is put into `facts`, for the plan.
+    """
+    report = Report.of(
+        _until_hopeless(_findings(objects, admitted, applied, {} if facts is None else facts))
+    )
     if report.blocks:
         raise ReleaseUnclean(report)
     return report
@@ -61,7 +73,10 @@ def _until_hopeless(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def _findings(
-    objects: Objects, admitted: Admitted, applied: Sequence[AppliedBundle]
+    objects: Objects,
+    admitted: Admitted,
+    applied: Sequence[AppliedBundle],
+    facts: dict[Oid, FileFacts],
 ) -> Iterator[Finding]:
     for one in admitted.bundles:
         bundle = one.statement.bundle
@@ -72,12 +87,17 @@ def _findings(
             if before.bundle == str(bundle) and before.policy_digest == rail.digest
         ]
         yield from inspect_files(
-            objects, rail, one.live.files_tree, judged, layout.files_path(bundle)
+            objects, rail, one.live.files_tree, judged, layout.files_path(bundle), facts
         )
 
 
 def inspect_files(
-    objects: Objects, rail: Rail, tree: Oid, judged: Iterable[Oid], path: str
+    objects: Objects,
+    rail: Rail,
+    tree: Oid,
+    judged: Iterable[Oid],
+    path: str,
+    facts: dict[Oid, FileFacts],
 ) -> Iterator[Finding]:
     """Yield the findings of a files tree; `judged` are trees that were clean under this rail."""
     before = list(dict.fromkeys(judged))
@@ -87,20 +107,24 @@ def inspect_files(
     def same(oids: tuple[Oid | None, ...]) -> bool:
         return oids[0] is None or oids[0] in oids[1:]
 
+    fresh: list[bulk.TableFile] = []
     changed = _ChangedRows(rail)
     for file, oids in walk.differing(objects, [tree, *before], path, same):
         assert oids[0] is not None
+        table = changes.table_of(file, path)
+        olds = [oid for oid in dict.fromkeys(oids[1:]) if oid is not None]
+        if table is not None and table in rail.tables and not olds:
+            size_bytes = walk.check_blob(objects, oids[0], file, FILE_SIZE_MAX_BYTES)
+            fresh.append(bulk.TableFile(file, table, oids[0], size_bytes))
+            continue
         data = walk.read_blob(objects, oids[0], file, FILE_SIZE_MAX_BYTES)
-        lines = data.count(b"\n")
-        if lines > SHARD_LINES_MAX:
-            raise walk.TooLarge(file, size=lines, size_max=SHARD_LINES_MAX, unit="lines")
-        olds = [
-            walk.read_blob(objects, oid, file, changes.FILE_SIZE_MAX_BYTES)
-            for oid in dict.fromkeys(oids[1:])
-            if oid is not None
-        ]
-        yield from _inspect_file(rail, file, path, data, olds, changed)
+        bulk.refuse_long(file, data)
+        known = [walk.read_blob(objects, oid, file, changes.FILE_SIZE_MAX_BYTES) for oid in olds]
+        yield from _inspect_file(rail, file, path, data, known, changed)
     yield from changed.judge()
+    for one, (found, learnt) in zip(fresh, bulk.judged(objects, rail, fresh), strict=True):
+        facts[one.oid] = learnt
+        yield from found
 
 
 def inspect_file(

@@ -97,6 +97,10 @@ class MemoryObjects:
     def read_many(self, oids: Iterable[Oid]) -> Iterator[bytes]:
         return (self.read(oid) for oid in oids)
 
+    def blob(self, data: bytes) -> Oid:
+        """Store a file's bytes."""
+        return self._store("blob", data)
+
     def tree(self, files: Mapping[str, bytes]) -> Oid:
         """Store files by path and return their tree."""
         below: dict[str, dict[str, bytes]] = {}

@@ -60,13 +60,11 @@ class Copied:
         one = files[0]
         names, rows = one.facts.columns, sum(file.facts.rows for file in files)
         for window in one.going:
-            texts = render([FileText(self._table, names, file.oid, None) for file in files])
+            texts = render([_wanted(file, None) for file in files])
             self._send(self._leaving, ("row_key",), window, texts)
             self.leaving += rows
         for window in one.coming:
-            texts = render(
-                [FileText(self._table, names, file.oid, numbers[file.source]) for file in files]
-            )
+            texts = render([_wanted(file, numbers[file.source]) for file in files])
             self._send(self._incoming, columns_of(self._table, names), window, texts)
             self.incoming += rows
 
@@ -122,3 +120,8 @@ class Copied:
         middle = "".join(["\t" if value is None else f"{value}\t" for value in derived])
         file_id = numbers[row.source]
         return f"{row.key}\t{start}\t{end}\t{middle}{cells}\t{file_id}\t{self._revision}\n"
+
+
+def _wanted(file: WholeFile, file_id: int | None) -> FileText:
+    facts = file.facts
+    return FileText(file.table, facts.columns, file.oid, facts.size_bytes, file_id)

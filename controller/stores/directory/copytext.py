@@ -26,6 +26,7 @@ class FileText(NamedTuple):
     table: str
     columns: tuple[str, ...]
     oid: Oid
+    size_bytes: int
     file_id: int | None
 
 
