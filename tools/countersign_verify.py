@@ -556,6 +556,7 @@ class Root:
     bundle_floors: dict[str, int]
     reset: dict[str, tuple[int, str]]
     grandfathered: frozenset[str]
+    former: tuple[Key, ...]
     signers: frozenset[str] = frozenset()
 
     def bundle_role(self, rail: str, path: str) -> Role:
@@ -567,6 +568,13 @@ class Root:
                 if terminating:
                     break
         raise nobody(f"bundles of rail {rail!r} at {path}")
+
+    def role_for(self, role: Role, payload: bytes, span: Span) -> tuple[Role, Span | None]:
+        """Return who may have signed a payload, and when: grandfathered, also revoked keys."""
+        if sha256(payload) not in self.grandfathered:
+            return role, span
+        gone = tuple(key for key in self.former if key not in role.keys)
+        return replace(role, keys=(*role.keys, *gone)), None
 
     def check_in_force(self, at: datetime, where: str) -> None:
         """Refuse a root whose time is over, or whose signers' time is."""
@@ -703,6 +711,7 @@ def _root(said: dict[str, Any], payload_digest: str) -> Root:
         bundle_floors=bundle_floors,
         reset={where: (one["serial"], one["sha256"]) for where, one in resets.items()},
         grandfathered=frozenset(said.get("grandfathered", ())),
+        former=tuple(keys[one] for one in said.get("revoked", ())),
     )
 
 
@@ -1531,6 +1540,18 @@ class LiveBundle:
 
 
 @dataclass(frozen=True)
+class Reset:
+    """From which release serials start again, and the first root in the history that says so."""
+
+    release: tuple[int, str]
+    root: str
+
+    def at(self, objects: Objects, commit: Commit) -> tuple[int, str] | None:
+        """Return the release where the root stood beside it already."""
+        return self.release if objects.find(commit.tree, self.root) is not None else None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """A commit that holds: under which root, with which release and bundles."""
 
@@ -1552,8 +1573,9 @@ class Repository:
         self.place = f"environments/{environment}"
         self.state = State()
         self.path: list[Commit] = []
-        self.folders: dict[str, str] = {}
+        self.stood: list[tuple[Commit, str, str]] = []
         self.changer: Commit | None = None
+        self.last_change: Commit | None = None
         self.opened: dict[tuple[str, str, str], tuple[Envelope, frozenset[str]]] = {}
         self.passed_over: list[tuple[str, Refusal]] = []
         self.warnings: list[str] = []
@@ -1574,7 +1596,8 @@ class Repository:
             self._remember_release(commit)
             release_now = self._id(commit, f"{self.place}/release.json")
             if release_now != changed_from:
-                self.changer, changed_from = commit, release_now
+                self.changer = self.last_change = commit
+                changed_from = release_now
             is_tip, places = index == len(path) - 1, self._places(commit)
             if index < start or (places == before and not is_tip):
                 continue
@@ -1610,15 +1633,14 @@ class Repository:
         return (self._id(commit, f"{self.place}/release.json"), *map(repr, ours))
 
     def _remember_release(self, commit: Commit) -> None:
-        """Keep where each payload stood in the environment's folder, whoever signed it."""
+        """Keep which payload stood in the environment's folder, and when, whoever signed it."""
         try:
             folder = self.objects.folder(commit.tree, self.place)
-            if folder is None or folder in self.folders.values():
+            if folder is None or (self.stood and self.stood[-1][2] == folder):
                 return
-            envelope = self._envelope(
-                folder, self.place, "release", self.objects.level(folder, self.place)
-            )
-            self.folders[sha256(envelope.payload)] = folder
+            entries = self.objects.level(folder, self.place)
+            envelope = self._envelope(folder, self.place, "release", entries)
+            self.stood.append((commit, sha256(envelope.payload), folder))
         except Refusal as error:
             if error.code == "objects.missing":
                 raise
@@ -1676,12 +1698,13 @@ class Repository:
         key = (folder, root.digest, role.name)
         if key not in self.opened:
             envelope = self._envelope(folder, where, stem, entries)
-            self.opened[key] = envelope, envelope.good(role.keys)
+            mine, _ = root.role_for(role, envelope.payload, span)
+            self.opened[key] = envelope, envelope.good(mine.keys)
         envelope, good = self.opened[key]
         if envelope.kind != IN_TOTO:
             raise wrong_type(envelope, where)
-        dates = None if sha256(envelope.payload) in root.grandfathered else span
-        signers = role.require(good, dates, where)
+        mine, dates = root.role_for(role, envelope.payload, span)
+        signers = mine.require(good, dates, where)
         copy = next((one for one in entries if one.name == f"{stem}.json"), None)
         path = f"{where}/{stem}.json"
         if copy is None or self._blob(copy, path) != envelope.payload:
@@ -1718,12 +1741,13 @@ class Repository:
         self, commit: Commit, root: Root, release: Release, span: Span, *, pinned: bool
     ) -> State:
         """Return the state after a release that may follow, or refuse it (G3, G4)."""
-        reset, state = root.reset.get(self.environment), self.state
-        for earlier in self._between(release):
-            state = self._link(state, earlier, reset)
-        if _obeys(state, release, reset):
+        state, reset = self.state, self._reset(commit, root)
+        for found_at, earlier in self._between(release, reset):
+            state = self._link(state, earlier, reset.at(self.objects, found_at) if reset else None)
+        here = reset.at(self.objects, self.last_change) if reset and self.last_change else None
+        if _obeys(state, release, here):
             self._check_usable(root, release, span)
-            return replace(_forward(_forget(state, release), release, applied=True), rebased=reset)
+            return replace(_forward(_forget(state, release), release, applied=True), rebased=here)
         self._check_one_number(state, release)
         if state.high is not None and release.id == state.at(state.current):
             return state
@@ -1734,18 +1758,49 @@ class Repository:
         self._check_usable(root, release, span)
         return _forward(state, release, applied=True)
 
-    def _between(self, release: Release) -> list[Release]:
-        """Return the releases between the newest known one and this one, the oldest first."""
-        found: list[Release] = []
-        wanted, high = release.previous, self.state.high
-        while wanted is not None and high is not None and wanted[0] > high:
-            folder = self.folders.get(wanted[1])
-            if folder is None:
+    def _reset(self, commit: Commit, root: Root) -> Reset | None:
+        """Return the root's reset, unless it was obeyed, and since which root it has been there."""
+        release, version = root.reset.get(self.environment), root.version
+        if release is None or release == self.state.rebased:
+            return None
+        while version > 1:
+            path = f"trust/root/{version - 1}.root.json"
+            entry = self.objects.find(commit.tree, path)
+            if entry is None or entry.is_tree:
                 break
-            entries = self.objects.level(folder, self.place)
-            payload = self._envelope(folder, self.place, "release", entries).payload
-            found.append(read_release(payload, f"an earlier release in {self.place}"))
-            wanted = found[-1].previous
+            data = self.objects.read(entry.oid, "blob", ROOT_MOST, path)
+            before = read_root(read_envelope(data, path).payload, path)
+            if before.reset.get(self.environment) != release:
+                break
+            version -= 1
+        return Reset(release, f"trust/root/{version}.root.json")
+
+    def _between(self, release: Release, reset: Reset | None) -> list[tuple[Commit, Release]]:
+        """Return the releases between the newest known one and this one, the oldest first."""
+        if self.state.high is None:
+            return []
+        if reset is not None:
+            again = self._back_to(release, reset.release[0], self.state.known)
+            after = again[0][1].previous if again else None
+            if after == reset.release and reset.at(self.objects, again[0][0]) is not None:
+                return again
+        return self._back_to(release, self.state.high, {})
+
+    def _back_to(
+        self, release: Release, serial: int, known: dict[int, str]
+    ) -> list[tuple[Commit, Release]]:
+        """Follow `previous` through what stood here before, down to a serial or a known one."""
+        found: list[tuple[Commit, Release]] = []
+        wanted, earlier = release.previous, reversed(self.stood)
+        while wanted is not None and wanted[0] > serial and known.get(wanted[0]) != wanted[1]:
+            sought = wanted[1]
+            match = next((one for one in earlier if one[1] == sought), None)
+            if match is None:
+                break
+            entries = self.objects.level(match[2], self.place)
+            payload = self._envelope(match[2], self.place, "release", entries).payload
+            found.append((match[0], read_release(payload, f"an earlier release in {self.place}")))
+            wanted = found[-1][1].previous
         return found[::-1]
 
     def _link(self, state: State, release: Release, reset: tuple[int, str] | None) -> State:
@@ -1782,7 +1837,8 @@ class Repository:
         if release.previous == state.at(state.high):
             return
         undone = release.rollback_of
-        is_known = undone is not None and undone == state.at(undone[0])
+        taken_back = undone is not None and (state.current or 1) <= undone[0]
+        is_known = taken_back and undone == state.at(undone[0] if undone else None)
         if release.previous is None or release.previous != state.at(state.current) or not is_known:
             raise self._history(
                 "previous_mismatch", release, "it does not follow the newest release"
@@ -1848,11 +1904,9 @@ class Repository:
         envelope = read_envelope(self.objects.read(entry.oid, "blob", ENVELOPE_MOST, path), path)
         if envelope.kind != IN_TOTO:
             raise wrong_type(envelope, path)
-        evidence = sha256(envelope.payload)
+        mine, dates = root.role_for(role, envelope.payload, span)
         try:
-            role.require(
-                envelope.good(role.keys), None if evidence in root.grandfathered else span, path
-            )
+            mine.require(envelope.good(mine.keys), dates, path)
         except Refusal:
             return None
         return self._permission(state, root, release, span, envelope.payload, path)
@@ -1979,7 +2033,10 @@ def _is_envelope(file: str, stem: str) -> bool:
 def _obeys(state: State, release: Release, reset: tuple[int, str] | None) -> bool:
     if reset is None or reset == state.rebased or state.high is None:
         return False
-    return release.id == reset or (release.serial == reset[0] + 1 and release.previous == reset)
+    if release.id == reset:
+        return release.id != state.at(state.current)
+    follows = release.serial == reset[0] + 1 and release.previous == reset
+    return follows and release.id != state.at(release.serial)
 
 
 def _forget(state: State, release: Release) -> State:
@@ -2515,16 +2572,21 @@ def resolved(objects: Objects, refs: Sequence[str]) -> str:
     )
 
 
+def owners_of(signers: Iterable[dict[str, str]]) -> str:
+    """Return the owners of keys, each once."""
+    return ", ".join(sorted({one["owner"] for one in signers}))
+
+
 def show_repository(found: dict[str, Any]) -> Iterator[str]:
     """Yield what a person reads of a repository that holds."""
     release, root = found["release"], found["root"]
     yield f"root {root['version']} ({root['sha256']}), in force until {root['expires']}"
     yield f"  pinned: root {found['pinned']['version']} ({found['pinned']['sha256']})"
-    people = ", ".join(one["owner"] for one in release["signers"])
+    people = owners_of(release["signers"])
     named = f"release {release['serial']} of {found['environment']}"
     yield f"{named} ({release['sha256']}), by {people}"
     for one in found["bundles"]:
-        people = ", ".join(signer["owner"] for signer in one["signers"])
+        people = owners_of(one["signers"])
         span = f"[{one['effective_from'] or '…'}, {one['effective_to'] or '…'})"
         size = f"{one['files']} files, {one['rows']} rows"
         yield f"  {one['bundle']}@{one['version']} {span} {size}, by {people}"

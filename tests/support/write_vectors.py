@@ -24,9 +24,11 @@ from controller.audit.record import AckUsed, RollbackUsed
 from controller.kernel.canonical import Json, canonical, readable, sha256
 from controller.kernel.instants import Window, format_instant
 from controller.kernel.objects import Oid
-from controller.plan.changes import ShardChange
+from controller.plan.changes import FileChange
 from controller.plan.plan import make_plan
 from controller.plan.rows import SourceFile, StoredRow, key_of
+from controller.plan.shard import ShardChange
+from controller.plan.whole import WholeFile, read_facts
 from controller.stores.control.model import RevisionKind
 from controller.trust import note, sshsig
 from controller.trust.checkpoint import Checkpoint
@@ -571,59 +573,56 @@ def plans() -> dict[str, Any]:
     open_, dated = Window(), Window.parse("2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z")
     source = SourceFile("card-bin/binlist", "bundles/card-bin/binlist/files/ranges.csv")
     cells = ("457173", "", "16", "true", "visa", "Fjord Ünì", "debit", "", "DK", "DKK", "", "", "")
+    data = b"iin_start,scheme\n457173,visa\n457174,visa\n"
+    objects, facts = MemoryObjects(), read_facts(data, "ranges")
 
     def row(first: str, window: Window) -> StoredRow:
         mine = (first, *cells[1:])
         return StoredRow("ranges", key_of("ranges", mine), window, mine, source)
 
-    some = [
-        [],
-        [ShardChange(source, "ranges", (), (row("457173", open_),))],
-        [
-            ShardChange(
-                source,
-                "ranges",
-                (row("457173", open_),),
-                (row("457173", dated), row("457174", open_)),
-            )
-        ],
+    def lines(goes: list[StoredRow], comes: list[StoredRow]) -> tuple[FileChange, dict[str, Any]]:
+        sides = {"goes": [_row(one) for one in goes], "comes": [_row(one) for one in comes]}
+        return ShardChange(source, "ranges", tuple(goes), tuple(comes)), {"rows": sides}
+
+    def whole(goes: list[Window], comes: list[Window]) -> tuple[FileChange, dict[str, Any]]:
+        sides = {"goes": [_ends(one) for one in goes], "comes": [_ends(one) for one in comes]}
+        assert facts.is_plain
+        file = WholeFile(
+            source, "ranges", objects.blob(data), facts, tuple(goes), tuple(comes), objects
+        )
+        return file, {"file": b64(data), "windows": sides}
+
+    both = [row("457173", dated), row("457174", open_)]
+    stories = [
+        (None, [lines([], [row("457173", open_)])], False),
+        (digest_of("release 1"), [lines([row("457173", open_)], both)], False),
+        (digest_of("release 1"), [], False),
+        (None, [whole([], [dated, Window.parse("2027-02-01T00:00:00Z", None)])], True),
+        (digest_of("release 1"), [whole([open_], [])], True),
     ]
     found = []
-    for base, changes in (
-        (None, some[1]),
-        (digest_of("release 1"), some[2]),
-        (digest_of("release 1"), some[0]),
-    ):
-        plan = make_plan("production", base, digest_of("release 2"), changes)
-        files = [
-            {
-                "bundle": one.source.bundle,
-                "path": one.source.path,
-                **{
-                    side: [
-                        {
-                            "table": each.table,
-                            "start": format_instant(each.window.start) if each.window.start else "",
-                            "end": format_instant(each.window.end) if each.window.end else "",
-                            "cells": list(each.cells),
-                        }
-                        for each in rows
-                    ]
-                    for side, rows in (("goes", one.removed), ("comes", one.added))
-                },
-            }
-            for one in changes
-        ]
-        found.append(
-            {
-                "environment": "production",
-                "base": base,
-                "target": plan.target,
-                "files": files,
-                "digest": plan.digest,
-            }
+    for base, changes, one_sided in stories:
+        target = digest_of("release 2")
+        made = make_plan(
+            "production", base, target, [one for one, _ in changes], one_sided=one_sided
         )
+        place = {"bundle": source.bundle, "path": source.path}
+        files = [{**place, **wire} for _, wire in changes]
+        story = {"environment": "production", "base": base, "target": target, "files": files}
+        found.append({**story, "digest": made.digest})
     return {"good": found}
+
+
+def _ends(window: Window) -> dict[str, str]:
+    start, end = window.start, window.end
+    return {
+        "start": format_instant(start) if start else "",
+        "end": format_instant(end) if end else "",
+    }
+
+
+def _row(row: StoredRow) -> dict[str, Any]:
+    return {"table": row.table, **_ends(row.window), "cells": list(row.cells)}
 
 
 def row_keys() -> dict[str, Any]:

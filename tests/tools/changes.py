@@ -119,6 +119,33 @@ def revoke_bob(shop: Shop) -> None:
     )(shop)
 
 
+def grandfather_what_is_live(shop: Shop) -> None:
+    """Bob's key is revoked and leaves every role; what he signed before is looked at, and stays."""
+    bob, release = shop.signer("bob").public.id, shop.released[-1]
+    live = [one.payload_sha256 for one in release.bundles]
+    at = format_instant(shop.clock.instant)
+
+    def change(root: dict[str, Any]) -> None:
+        root["revoked"] = {bob: {"at": at, "reason": "stolen"}}
+        root["grandfathered"] = [sha256(release.payload()), *live]
+        roles = root["roles"]
+        for role in (roles["root"], roles["release"][ENVIRONMENT], *roles["bundle"]):
+            role["keys"].remove(bob)
+
+    with_root(change, by=("alice", "carol"))(shop)
+
+
+def start_again(shop: Shop) -> None:
+    """Release 2 was a mistake; a reset lets serials start again from release 1."""
+    second_release(shop)
+    first = shop.released[0]
+    said = {"serial": first.serial, "sha256": sha256(first.payload())}
+    with_root(lambda root: root.update(reset={ENVIRONMENT: said}))(shop)
+    assert reconcile(shop) == "accepted"
+    shop.released = [first]
+    shop.release(shop.next_release(created=shop.clock.instant + DAY))
+
+
 def moved_version(shop: Shop) -> object:
     """Version 2's envelope and copy stand in the folder of version 3, and are released there."""
     live = next_live(shop)

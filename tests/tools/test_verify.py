@@ -24,6 +24,7 @@ from tests.tools.changes import (
     changed_version,
     enveloped,
     flipped,
+    grandfather_what_is_live,
     moved_version,
     narrowed,
     next_live,
@@ -36,6 +37,7 @@ from tests.tools.changes import (
     rewritten,
     second_release,
     signature_of,
+    start_again,
     swapped_files,
     two_versions_at_once,
     unchecked_root,
@@ -77,6 +79,8 @@ ACCEPTED: dict[str, Change] = {
     "a release in time": promise(expires=None),
     "a signed return": went_back("rollback"),
     "a return by statement": with_statement(),
+    "a new beginning after a reset": start_again,
+    "what a root grandfathers": grandfather_what_is_live,
     "a wrong git tree id": released_version(git_tree=Oid(b"\1" * 20)),
 }
 
