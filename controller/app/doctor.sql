@@ -10,6 +10,11 @@ SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']
 -- name: encoding
 SELECT current_setting('server_encoding')
 
+-- name: data_directory
+-- Only some roles may know; others are not told, rather than refused.
+SELECT CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE')
+            THEN current_setting('data_directory') END
+
 -- name: role
 SELECT rolname, array_remove(ARRAY[
            CASE WHEN rolsuper THEN 'SUPERUSER' END,

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from controller.adapters import migrations, queries
 from controller.adapters.postgres import Connection, dict_row, scalar_row
 from controller.app import host, wiring
+from controller.app.doctor_files import disk
 from controller.app.doctor_look import Check, Verdict, fail, look, ok, refused, warn
 from controller.app.settings import Settings
 from controller.kernel.errors import ControllerError
@@ -45,6 +47,7 @@ def _looks(settings: Settings, connection: Connection[Any], clock: Clock) -> _Lo
     return (
         ("database", lambda: _server(settings, connection)),
         ("encoding", lambda: _encoding(connection)),
+        ("database disk", lambda: _disk(connection)),
         ("durability", lambda: _durability(connection)),
         ("clock", lambda: _clock(connection, clock)),
         ("rights", lambda: _rights(settings, connection)),
@@ -85,6 +88,16 @@ def _durability(connection: Connection[Any]) -> Check:
             f"ALTER SYSTEM SET {off[0]} = on; SELECT pg_reload_conf()",
         )
     return ok("durability", "fsync, full_page_writes and synchronous_commit are on")
+
+
+def _disk(connection: Connection[Any]) -> Check:
+    """Look at the server's own disk, where it is on this host and may be known."""
+    found = _one(connection, "data_directory")
+    if not connection.info.host.startswith("/"):
+        return ok("database disk", "the server is reached by network: look at its disk there")
+    if found is None:
+        return ok("database disk", "this role may not know where the server keeps its files")
+    return disk("database disk", Path(found))
 
 
 def _clock(connection: Connection[Any], clock: Clock) -> Check:

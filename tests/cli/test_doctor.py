@@ -20,7 +20,16 @@ def test_a_host_that_lacks_nothing_passes(desk: Desk) -> None:
     assert set(checks) == {
         *("python", "git", "ssh-keygen", "locale", "descriptors", "memory", "settings"),
         *("disk", "fsync", "repository disk", "secrets", "repository", "objects", "packing"),
-        *("remote", "root file", "root", "audit key", "audit branch", "database", "encoding"),
+        *(
+            "remote",
+            "root file",
+            "root",
+            "audit key",
+            "audit branch",
+            "database",
+            "encoding",
+            "database disk",
+        ),
         *("durability", "clock", "migrations", "rights", "time", "known root", "audit lag"),
     }
     assert not [one for one in checks.values() if one["verdict"] == "fail"]

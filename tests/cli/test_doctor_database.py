@@ -88,10 +88,18 @@ def test_a_role_has_what_a_pass_needs_and_no_more(
     assert desk.run("migrate").exit_code == 0
 
     assert verdict_of(desk, "rights") == "ok"
+    assert "may not know" in checks_of(desk)[1]["database disk"]["message"]
     _point(desk, _as_role(url, "examined_guest"))
     check = checks_of(desk)[1]["rights"]
     assert check["verdict"] == "fail"
     assert "GRANT" in check["hint"]
+
+
+def test_the_servers_own_disk_is_looked_at(desk: Desk) -> None:
+    check = checks_of(desk)[1]["database disk"]
+
+    assert check["verdict"] == "ok"
+    assert "free at" in check["message"]
 
 
 def test_a_server_that_does_not_sync_is_warned_of_and_the_embedded_one_does(
