@@ -273,6 +273,22 @@ def test_a_reset_is_obeyed_once() -> None:
         ask(later, candidate(43), reset=named(43))
 
 
+def test_the_release_in_force_is_no_new_beginning() -> None:
+    assert ask(KNOWN, candidate(43), reset=named(43)) == Unchanged()
+    assert ask(KNOWN, candidate(43), reset=named(42)) == Unchanged()
+    assert ask(BACK_AT_42, candidate(43), reset=named(43), max_age=None) == Forward(
+        43, 43, rebased=named(43)
+    )
+
+
+def test_a_release_that_followed_before_the_reset_is_no_new_beginning() -> None:
+    with pytest.raises(RollbackRefused):
+        ask(KNOWN, candidate(42), reset=named(41))
+
+    other = replace(candidate(42), sha256=digest(7))
+    assert ask(KNOWN, other, reset=named(41)) == Forward(42, 42, rebased=named(41))
+
+
 def test_a_reset_that_was_obeyed_on_the_way_is_known_as_obeyed() -> None:
     between = advance(far_ahead(), candidate(44), reset=named(43))
 
