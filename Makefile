@@ -8,6 +8,7 @@ DEMO ?=
 FAULTS ?=
 SIZE ?= full
 BENCH ?=
+FUZZ_EXAMPLES ?= 2000
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
@@ -50,6 +51,10 @@ check: $(READY) ## Format, lint, types, import contracts, migrations: all of the
 .PHONY: faults
 faults: $(READY) ## Die on both sides of every effect of every story, and break all that is read (long)
 	@$(BIN)/python -m pytest -q --campaign tests/faults $(FAULTS)
+
+.PHONY: fuzz
+fuzz: $(READY) ## Try every parser with new inputs; FUZZ_EXAMPLES=20000 of them for each law
+	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -q --timeout=0 tests/laws/test_parser_laws.py
 
 .PHONY: bench
 bench: $(READY) ## Measure, with a named baseline in the same run; SIZE=S, M, L or full (as is, ten minutes)

@@ -182,10 +182,11 @@ def load(file: Path) -> Settings:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadSettings(f"{file}: {error.strerror}", hint=f"check {CONFIG_VARIABLE}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadSettings(f"{file}: {error}") from None
     database = data.setdefault("database", {})
-    if not {"url", "url_file"} & database.keys() and (url := os.environ.get("DATABASE_URL")):
+    is_open = isinstance(database, dict) and not {"url", "url_file"} & database.keys()
+    if is_open and (url := os.environ.get("DATABASE_URL")):
         database["url"] = url
     try:
         return Settings(**{**data, "folder": file.resolve().parent})

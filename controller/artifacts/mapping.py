@@ -273,7 +273,7 @@ def _source(entry: Any, pointer: str) -> Source:
 
 def _row_rule(table: str, entry: Any, pointer: str, roles: Mapping[str, str]) -> RowRule:
     _members(entry, pointer, need={"from", "columns"}, may={"each", "when"})
-    if entry["from"] not in roles:
+    if not isinstance(entry["from"], str) or entry["from"] not in roles:
         raise BadMapping(f"{pointer}/from", f"no source plays {entry['from']!r}")
     columns = entry["columns"]
     if not isinstance(columns, dict):
@@ -511,14 +511,14 @@ def _csv_records(source: Source, name: str, data: bytes, used: frozenset[str]) -
     except UnicodeDecodeError:
         raise SourceMismatch(name, "is not UTF-8") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] = next(reader, [])
-    _judge_members(source, name, header, used)
-    if len(set(header)) != len(header):
-        raise SourceMismatch(name, "a column stands twice in the header")
-    missing = used - set(header) - source.optional - {""}
-    if missing:
-        raise SourceMismatch(name, f"no column {', '.join(sorted(missing))}")
     try:
+        header: list[str] = next(reader, [])
+        _judge_members(source, name, header, used)
+        if len(set(header)) != len(header):
+            raise SourceMismatch(name, "a column stands twice in the header")
+        missing = used - set(header) - source.optional - {""}
+        if missing:
+            raise SourceMismatch(name, f"no column {', '.join(sorted(missing))}")
         before = reader.line_num
         for cells in reader:
             line, before = before + 1, reader.line_num

@@ -27,8 +27,8 @@ def line_of(table: str, data: bytes, cells: tuple[str, ...]) -> int:
 
 def _line_of_rule(data: bytes, document: str) -> int:
     parsed = strictjson.parse(data)
-    rules = parsed.get("rules", []) if isinstance(parsed, dict) else []
-    for index, rule in enumerate(rules):
+    rules = parsed.get("rules") if isinstance(parsed, dict) else None
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
         if canonical(rule).decode() == document:
             return strictjson.locate(data, f"/rules/{index}").line
     return 0

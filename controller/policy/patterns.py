@@ -53,7 +53,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     try:
         # "$" also matches before a final line feed in Python, and nowhere else.
         return re.compile(pattern[:-1] + r"\Z")
-    except re.error as error:
+    except (re.error, OverflowError) as error:
         raise BadPattern(pattern, str(error)) from None
 
 

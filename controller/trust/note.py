@@ -32,6 +32,7 @@ ED25519 = b"\x01"
 ID_BYTES = 4
 
 _MARK = "— "
+_UNFIT = ("Cc", "Cs")  # controls, and halves of characters, which have no bytes
 _VKEY = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})")
 
 
@@ -190,8 +191,8 @@ def _signature_line(line: str) -> SignatureLine:
 
 
 def _is_name(name: str) -> bool:
-    unfit = any(one.isspace() or one == "+" or unicodedata.category(one) == "Cc" for one in name)
-    return bool(name) and not unfit
+    unfit = (one.isspace() or one == "+" or unicodedata.category(one) in _UNFIT for one in name)
+    return bool(name) and not any(unfit)
 
 
 def _base64(text: str) -> bytes | None:
