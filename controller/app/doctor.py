@@ -10,7 +10,7 @@ from pathlib import Path
 
 from controller.app import doctor_files, doctor_host, doctor_repository, host
 from controller.app.doctor_database import database
-from controller.app.doctor_look import Check, Verdict, look, ok, refused
+from controller.app.doctor_look import LOOK_SECONDS, Check, Verdict, look, ok, refused
 from controller.app.settings import Settings, load, named_file
 from controller.kernel.errors import ControllerError
 from controller.kernel.instants import Clock
@@ -27,10 +27,13 @@ _HOST: tuple[tuple[str, Callable[[], Check]], ...] = (
 )
 
 
-def examine(config: Path | None, clock: Clock) -> Iterator[Check]:
-    """Yield one check after the other; what cannot be looked at without settings is left out."""
+def examine(config: Path | None, clock: Clock, *, seconds: float = LOOK_SECONDS) -> Iterator[Check]:
+    """Yield one check after the other, each within so many seconds.
+
+    What cannot be looked at without settings is left out.
+    """
     for name, at in _HOST:
-        yield look(name, at)
+        yield look(name, at, seconds=seconds)
     try:
         file = named_file(config)
         settings = load(file)
@@ -40,8 +43,8 @@ def examine(config: Path | None, clock: Clock) -> Iterator[Check]:
     serves = f"{settings.controller.name} serves {settings.controller.environment}"
     yield ok("settings", serves)
     for name, at in _looks(settings, file, clock):
-        yield look(name, at)
-    yield from database(settings, clock)
+        yield look(name, at, seconds=seconds)
+    yield from database(settings, clock, seconds)
 
 
 def _looks(

@@ -29,15 +29,19 @@ _QUERIES = {
 _Looks = tuple[tuple[str, Callable[[], Check]], ...]
 
 
-def database(settings: Settings, clock: Clock) -> Iterator[Check]:
+def database(settings: Settings, clock: Clock, seconds: float) -> Iterator[Check]:
     """Yield what is found; once the server stops to answer, it is not asked on."""
     try:
         with wiring.database(settings, migrate=False) as connection:
             connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'".encode())
             for name, at in _looks(settings, connection, clock):
-                check = look(name, at)
+                check = look(name, at, seconds=seconds)
                 yield check
-                if connection.closed or (name == "migrations" and check.verdict is not Verdict.OK):
+                if (
+                    connection.closed
+                    or check.late
+                    or (name == "migrations" and check.verdict is not Verdict.OK)
+                ):
                     return
     except ControllerError as error:
         yield refused("database", error)

@@ -21,12 +21,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, how it is, and how to mend it."""
+    """What was looked at, how it is, and how to mend it; `late`: no answer came in time."""
 
     name: str
     verdict: Verdict
     message: str
     hint: str = ""
+    late: bool = False
 
 
 def ok(name: str, message: str) -> Check:
@@ -58,11 +59,9 @@ def look(name: str, at: Callable[[], Check], *, seconds: float = LOOK_SECONDS) -
     thread.join(seconds)
     if said:
         return said[0]
-    return fail(
-        name,
-        f"no answer within {seconds:g} s",
-        "look at what it waits for: a disk, a mount, a lock",
-    )
+    message = f"no answer within {seconds:g} s"
+    hint = "look at what it waits for: a disk, a mount, a lock"
+    return Check(name, Verdict.FAIL, message, hint, late=True)
 
 
 def _guarded(name: str, at: Callable[[], Check]) -> Check:

@@ -1,5 +1,7 @@
 """What a host's own clock and time tell: the checks that `countersign doctor` cannot be shown."""
 
+import os
+import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.clock import SystemClock
+from controller.adapters.postgres import connect
 from controller.app.doctor import Verdict, examine
 from tests.support.commands import Desk
 
@@ -67,3 +70,31 @@ def test_a_root_is_renewed_before_it_expires(desk: Desk) -> None:
     assert _verdicts(desk, years - timedelta(days=31))["root"] is Verdict.OK
     assert _verdicts(desk, years - timedelta(days=1))["root"] is Verdict.WARN
     assert _verdicts(desk, years + timedelta(days=1))["root"] is Verdict.FAIL
+
+
+def test_a_server_that_stops_to_answer_fails_one_check_and_is_not_asked_on(
+    desk: Desk, database_url: str
+) -> None:
+    checks = examine(desk.config, SystemClock(), seconds=2)
+    seen = [next(one for one in checks if one.name == "database").verdict]
+    with connect(database_url, application_name="tests", autocommit=True) as other:
+        backends = [
+            row[0]
+            for row in other.execute(
+                "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                " AND datname = current_database() AND application_name = 'countersign'"
+            )
+        ]
+    assert backends
+    for pid in backends:
+        os.kill(pid, signal.SIGSTOP)
+
+    try:
+        left = list(checks)
+    finally:
+        for pid in backends:
+            os.kill(pid, signal.SIGCONT)
+
+    assert seen == [Verdict.OK]
+    assert [(one.name, one.verdict, one.late) for one in left] == [("encoding", Verdict.FAIL, True)]
+    assert [one.name for one in examine(desk.config, SystemClock(), seconds=60)][-1] == "audit lag"
