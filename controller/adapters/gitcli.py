@@ -153,7 +153,7 @@ def commit_paths(
 
     def git(*args: str) -> bytes:
         return run_git(
-            ["--literal-pathspecs", *args],
+            ["--no-optional-locks", "--literal-pathspecs", *args],
             worktree,
             timeout_seconds=timeout_seconds,
             env=env,
@@ -161,6 +161,9 @@ def commit_paths(
 
     top, git_dir = _places(git("rev-parse", "--show-toplevel", "--absolute-git-dir"))
     with gitleft.alone(git_dir, top) as left:
+        if left.paths:
+            # It may have died between its commit and the index that goes with it.
+            git("reset", "--quiet", "--", *left.paths)
         changed = _changed(git("status", *_STATUS, "--untracked-files=all", "--", *paths))
         found = {path: _contents(top / path) for path in changed}
         lost = [

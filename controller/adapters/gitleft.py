@@ -53,6 +53,11 @@ class Left:
         """Whether a file holds exactly what an earlier commit of ours wrote there."""
         return self._written.get(path) == sha256(data).hexdigest()
 
+    @property
+    def paths(self) -> list[str]:
+        """The files that an earlier commit of ours wrote, or was about to."""
+        return sorted(self._written)
+
     def note(self, changes: Mapping[str, bytes | None]) -> None:
         """Say what is about to be written, and see it on disk."""
         new = {path: sha256(data).hexdigest() for path, data in changes.items() if data is not None}

@@ -30,8 +30,10 @@ __all__ = [
     "Cursor",
     "DatabaseBusy",
     "DatabaseCorrupt",
+    "DatabaseCrowded",
     "DatabaseFull",
     "DatabaseMessage",
+    "DatabaseReadOnly",
     "DatabaseUnavailable",
     "IntegrityRefused",
     "IsolationLevel",
@@ -41,6 +43,7 @@ __all__ = [
     "Notify",
     "PermissionRefused",
     "RuleRefused",
+    "SchemaDiffers",
     "StatementTimedOut",
     "TupleRow",
     "class_row",
@@ -92,9 +95,24 @@ class _Said:
 
 
 class DatabaseUnavailable(_Said, Unavailable):
-    """The database cannot be reached, or went away in the middle; nothing was committed by us."""
+    """The database cannot be reached, or went away in the middle.
+
+    A transaction is whole or not there; whether the last one is, the next look tells.
+    """
 
     code = "database.unavailable"
+
+
+class DatabaseReadOnly(DatabaseUnavailable):
+    """The database only reads: it is a standby, or was told to."""
+
+    code = "database.read_only"
+
+
+class DatabaseCrowded(DatabaseUnavailable):
+    """The database takes no more connections."""
+
+    code = "database.too_many_connections"
 
 
 class DatabaseBusy(_Said, Unavailable):
@@ -119,6 +137,12 @@ class DatabaseCorrupt(_Said, Corrupt):
     """The database found its own files damaged, or itself in a state that cannot be."""
 
     code = "database.corrupt"
+
+
+class SchemaDiffers(_Said, Corrupt):
+    """A table, a column or a function of ours is not in the database."""
+
+    code = "database.schema_differs"
 
 
 class LoginRefused(_Said, Refused):
@@ -161,28 +185,60 @@ class BadDatabaseUrl(Refused):
 _LIMITS: Final = Limits()
 _Maker = Callable[[DatabaseMessage], ControllerError]
 
-_FULL_HINT: Final = "free disk space where the database keeps its data, then run this again"
-_CORRUPT_HINT: Final = "stop writing, keep a copy of the data directory, and look at the server log"
+
+def _hinting(kind: Callable[..., ControllerError], hint: str) -> _Maker:
+    return lambda message: kind(message, hint=hint)
+
+
+_UNAVAILABLE: Final = _hinting(
+    DatabaseUnavailable, "is the server running, and is it healthy? then run this again"
+)
+_BUSY: Final = _hinting(DatabaseBusy, "somebody else is at work on the same rows; run this again")
+_DIFFERS: Final = _hinting(
+    SchemaDiffers,
+    "somebody changed the schema by hand: put back what is gone, or restore a backup",
+)
 
 # Whole SQLSTATEs are looked up first, then their class (the first two characters).
 _MEANINGS: dict[str, _Maker] = {
-    "08": DatabaseUnavailable,
+    "08": _UNAVAILABLE,
     "23": IntegrityRefused,
-    "25006": DatabaseUnavailable,  # a standby: the writer moved, a new connection will find it
-    "25P03": DatabaseUnavailable,
+    # A standby, perhaps: the writer moved, and a new connection will find it.
+    "25006": _hinting(
+        DatabaseReadOnly,
+        "name the server that writes, or look at default_transaction_read_only there",
+    ),
+    "25P03": _UNAVAILABLE,
     "28": LoginRefused,
     "3D000": LoginRefused,
-    "40": DatabaseBusy,
-    "42501": PermissionRefused,
-    "53": DatabaseUnavailable,
-    "53100": lambda message: DatabaseFull(message, hint=_FULL_HINT),
-    "55P03": DatabaseBusy,
-    "57": DatabaseUnavailable,
-    "57014": StatementTimedOut,
-    "58": DatabaseUnavailable,
+    "3F000": _DIFFERS,
+    "40": _BUSY,
+    "42501": _hinting(PermissionRefused, "grant it to the role that Countersign connects as"),
+    "42703": _DIFFERS,
+    "42883": _DIFFERS,
+    "42P01": _DIFFERS,
+    "53": _UNAVAILABLE,
+    "53100": _hinting(
+        DatabaseFull, "free disk space where the database keeps its data, then run this again"
+    ),
+    "53300": _hinting(
+        DatabaseCrowded, "close other sessions, or raise the limit of the server or of the role"
+    ),
+    "55P03": _BUSY,
+    "57": _UNAVAILABLE,
+    "57014": _hinting(
+        StatementTimedOut,
+        "raise database.statement_timeout_seconds, or look what the server waits for",
+    ),
+    "58": _UNAVAILABLE,
     "CS": RuleRefused,
-    "XX": lambda message: DatabaseCorrupt(message, hint=_CORRUPT_HINT),
+    "XX": _hinting(
+        DatabaseCorrupt,
+        "stop writing, keep a copy of the data directory, and look at the server log",
+    ),
 }
+# A refused login comes without its SQLSTATE, so these words are all that tells it from others.
+_CROWDED: Final = (b"too many clients", b"too many connections", b"remaining connection slots")
 
 
 def register(sqlstate: str, refusal: _Maker) -> None:
@@ -205,7 +261,7 @@ def explain(error: Error) -> ControllerError | None:
     if error.sqlstate is None:
         # Without a SQLSTATE it was the client that noticed: the connection is gone.
         lost = DatabaseMessage("", "the connection to the database was lost", "", "")
-        return DatabaseUnavailable(lost) if isinstance(error, OperationalError) else None
+        return _UNAVAILABLE(lost) if isinstance(error, OperationalError) else None
     maker = _MEANINGS.get(error.sqlstate) or _MEANINGS.get(error.sqlstate[:2])
     return None if maker is None else maker(message)
 
@@ -316,6 +372,10 @@ def _login_failure(error: OperationalError, facts: dict[str, Any]) -> Controller
     where = f"host {facts.get('host', '(default)')}, database {facts.get('dbname', '(default)')}"
     # libpq gives no SQLSTATE for a failed login. That the password was asked for and that the
     # server takes connections are facts it does give, and together they mean a refusal.
+    said_last = error.pgconn.error_message if error.pgconn is not None else b""
+    if any(words in said_last for words in _CROWDED):
+        said = f"{where}: no connection is left for role {facts.get('user', '(default)')}"
+        return _MEANINGS["53300"](DatabaseMessage("53300", said, "", ""))
     asked = error.pgconn is not None and error.pgconn.used_password
     if asked and PGconn.ping(make_conninfo(**facts).encode()) == Ping.OK:
         said = f"{where}: the server answers but refuses role {facts.get('user', '(default)')}"

@@ -27,7 +27,9 @@ _FRESH = (
     (re.compile(r"(^|/)\.[^/]+\.part$"), r"\1*.part"),
     (re.compile(r"next-index-\d+"), "next-index"),
     (re.compile(r"countersign-[0-9a-f]{16}"), "countersign-*"),
-    (re.compile(r"/t[0-9a-zA-Z_]{8}$"), "/*"),
+    (re.compile(r"^/tmp/[0-9a-z_]{8}$"), "/tmp/*"),
+    (re.compile(r"_tmp[0-9a-zA-Z]{6}"), "_tmp*"),
+    (re.compile(r"(/#\d+ \(deleted\)|^/proc/\w+/fd/\d+)$"), "/nameless"),
 )
 _LOCKING_READ = re.compile(r"\b(FOR (NO KEY )?UPDATE|FOR (KEY )?SHARE|nextval|pg_notify)\b")
 _LOCK_CALL = re.compile(r"\b(pg_(?:try_)?advisory\w+|(?:controller|directory)\.\w+)\s*\(")

@@ -59,6 +59,7 @@ CHANGING: dict[int, tuple[str, Way]] = {
     260: ("chown", Way.PATH_AT),
     263: ("unlink", Way.PATH_AT),
     264: ("rename", Way.TWO_PATHS_AT),
+    265: ("link", Way.TWO_PATHS_AT),
     268: ("chmod", Way.PATH_AT),
     277: ("sync", Way.FILE),  # sync_file_range
     280: ("touch", Way.PATH_AT),  # utimensat

@@ -1,0 +1,81 @@
+"""A first start of the embedded server, or a migration, that dies is begun again and finishes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.embedded import EmbeddedPostgres
+from controller.adapters.migrations import check
+from controller.adapters.postgres import connect, with_database
+from tests.faults.test_effects import Listed, listed
+from tests.support.deaths import everywhere, once, turning_points
+from tests.support.effects import told
+from tests.support.mortal import Mortals
+from tests.support.postgres import ask, passable_folder
+from tests.support.tracer import Doom, When
+
+__all__ = ["listed"]
+
+INTO_INITDB_SECONDS = (0.05, 0.3, 0.8)
+"""How far the making of the data directory has come when its owner dies."""
+
+
+def test_every_effect_of_a_first_start_is_listed(deadly: Mortals, listed: Listed) -> None:
+    with passable_folder() as home:
+        watched = deadly.run("serve", home)
+
+    listed("the embedded server, first start", told(watched.effects))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_first_start_that_dies_is_begun_again(deadly: Mortals, campaign: bool) -> None:
+    with passable_folder() as home:
+        tried = deadly.run("serve", home).tried
+    initdb = tried.index("start initdb") + 1
+    dooms = [Doom(initdb, When.AFTER, seconds) for seconds in INTO_INITDB_SECONDS]
+    dooms += list(once(tried) if campaign else [])
+    for doom in dooms if campaign else dooms[1:2]:
+        with passable_folder() as home:
+            dead = deadly.run("serve", home, doom)
+
+            assert dead.died, (doom, tried[doom.effect - 1])
+            with EmbeddedPostgres(home / "state", fsync=False) as server:
+                assert ask(server.url, "SELECT 7") == (7,)
+
+
+@contextmanager
+def empty_database(server_url: str) -> Iterator[str]:
+    """Return the URL of a database in which nothing is, dropped at the end."""
+    name = "migration_that_dies"
+    with connect(server_url, application_name="tests", autocommit=True) as administrator:
+        administrator.execute(f"CREATE DATABASE {name}")
+        try:
+            yield with_database(server_url, name)
+        finally:
+            administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_migration_that_dies_is_whole_or_not_there_and_the_next_one_finishes(
+    server_url: str, first_day: Path, deadly: Mortals, campaign: bool
+) -> None:
+    with empty_database(server_url) as url:
+        tried = deadly.run("migrate", first_day, url=url).tried
+    for doom in everywhere(tried) if campaign else turning_points(tried):
+        with empty_database(server_url) as url:
+            dead = deadly.run("migrate", first_day, doom, url=url)
+
+            assert dead.died
+            applied = ask(url, "SELECT to_regclass('migrations.applied') IS NOT NULL")
+            schemas = (
+                "SELECT count(*) FROM pg_namespace WHERE nspname IN ('controller', 'directory')"
+            )
+            if applied == (False,):
+                assert ask(url, schemas) == (0,)
+            deadly.run("migrate", first_day, url=url)
+            with connect(url, application_name="tests", autocommit=True) as connection:
+                check(connection)
