@@ -25,7 +25,7 @@ Trick = Callable[[bytes, str, str], bytes]
 def reverted(shop: Shop, trick: Trick, *, when: datetime | None = None) -> Oid:
     """Apply a second release and commit its revert; the trick makes the commit object.
 
-    It gets the unsigned content, the good signature of the rollback key and one of a stranger.
+    It gets the unsigned content, the good signature of the rollback key and one of an unlisted key.
     """
     shop.publish(add=[NEW_RANGE])
     shop.reconcile()

@@ -73,7 +73,7 @@ def test_a_version_that_one_of_two_signed_stays_out(shop: Shop) -> None:
     "installation.unsigned",
     "installation.one-signature",
     "installation.same-key-twice",
-    "installation.stranger",
+    "installation.unlisted-key",
     "installation.wrong-role",
     "installation.changed-bytes",
     "pull-request.own-signature",
@@ -200,7 +200,7 @@ def test_the_key_of_ci_signs_no_release(shop: Shop) -> None:
     assert attempt(shop) == stopped("trust.signer_not_in_role")
 
 
-@pytest.mark.stops("installation.stranger")
+@pytest.mark.stops("installation.unlisted-key")
 def test_a_key_that_no_root_lists_signs_no_release(shop: Shop) -> None:
     shop.new_person("mallory")
     released_by(shop, "alice", "mallory")

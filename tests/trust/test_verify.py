@@ -125,7 +125,7 @@ def test_a_changed_payload_type_is_refused() -> None:
         ask(relabelled)
 
 
-@pytest.mark.stops("installation.stranger")
+@pytest.mark.stops("installation.unlisted-key")
 def test_a_stranger_does_not_count() -> None:
     with pytest.raises(SignerNotInRole) as refusal:
         ask(sealed(b"{}", by=[ALICE, CAROL]))
@@ -137,7 +137,7 @@ def test_a_stranger_does_not_count() -> None:
     assert "alice, bob" in refusal.value.hint
 
 
-@pytest.mark.allows("installation.stranger")
+@pytest.mark.allows("installation.unlisted-key")
 def test_a_stranger_beside_enough_owners_does_no_harm() -> None:
     assert ask(sealed(b"{}", by=[ALICE, BOB, CAROL])) == {"alice", "bob"}
 
