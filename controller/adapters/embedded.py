@@ -30,7 +30,7 @@ from typing import Final, Self
 from urllib.parse import quote, urlencode
 
 from controller.adapters import embedded_home as home
-from controller.adapters.postgres import DatabaseUnavailable, Limits, connect
+from controller.adapters.postgres import DatabaseCrowded, DatabaseUnavailable, Limits, connect
 from controller.kernel.errors import ControllerError, Corrupt, DeadlinePassed, Refused, Unavailable
 
 START_TIMEOUT_SECONDS: Final = 300
@@ -413,6 +413,8 @@ def _wait_until_ready(child: _Child, url: str, log: _Log, place: home.Home) -> N
 def _answers(url: str) -> bool:
     try:
         connect(url, application_name="countersign-embedded", limits=Limits(5)).close()
+    except DatabaseCrowded:
+        return True
     except DatabaseUnavailable:
         return False
     return True

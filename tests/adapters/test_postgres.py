@@ -17,6 +17,7 @@ from controller.adapters.postgres import (
     LoginRefused,
     PermissionRefused,
     RuleRefused,
+    SchemaDiffers,
     StatementTimedOut,
     TupleRow,
     connect,
@@ -76,8 +77,21 @@ def test_a_sqlstate_says_who_must_act(
 
 
 def test_a_mistake_in_this_program_passes_through(database: Connection[TupleRow]) -> None:
-    with pytest.raises(errors.UndefinedTable), transaction(database):
-        database.execute("SELECT * FROM no_such_table")
+    with pytest.raises(errors.SyntaxError), transaction(database):
+        database.execute("SELEKT 1")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT * FROM no_such_table", "SELECT nothing FROM pg_class", "SELECT no_such_function()"],
+)
+def test_what_is_not_in_the_schema_is_an_operators_business(
+    statement: str, database: Connection[TupleRow]
+) -> None:
+    with pytest.raises(SchemaDiffers) as refusal, transaction(database):
+        database.execute(statement.encode())
+
+    assert refusal.value.hint
 
 
 def test_a_sqlstate_has_one_meaning_only() -> None:
