@@ -10,6 +10,7 @@ from controller.adapters.git import (
     MANY,
     Author,
     BadAuthor,
+    CommitTooLarge,
     GitRepository,
     NoRepository,
     RefMoved,
@@ -190,3 +191,52 @@ def test_a_damaged_object_is_corrupt_and_not_missing(tmp_path: Path) -> None:
         GitRepository.open(repository.path).read(oid)
 
     assert not isinstance(refusal.value, MissingObject)
+
+
+@pytest.mark.parametrize(("characters", "is_read"), [(1_000_000, True), (1_100_000, False)])
+def test_a_commit_is_refused_by_its_size_wherever_it_stands(
+    tmp_path: Path, characters: int, is_read: bool
+) -> None:
+    repository = bare(tmp_path, {"a": b"1"})
+    first = repository.resolve("main")
+    assert first is not None
+    tree = repository.tree_of(first)
+    long = repository.write_commit(commit_content(tree, [], ALICE, "x" * characters))
+    merge = repository.write_commit(commit_content(tree, [first, long], ALICE, "merge"))
+    other = repository.write_commit(_other(tree))
+
+    looks = (
+        lambda: repository.resolve(long.hex()),
+        lambda: repository.raw_commit(long),
+        lambda: repository.parents_of(long),
+        lambda: repository.is_ancestor(other, merge),
+    )
+
+    for look in looks:
+        if is_read:
+            look()
+        else:
+            with pytest.raises(CommitTooLarge):
+                look()
+
+
+def _other(tree: Oid) -> bytes:
+    return commit_content(tree, [], ALICE, "of another history")
+
+
+def test_an_ancestor_by_any_parent_is_found_and_others_are_not(tmp_path: Path) -> None:
+    repository = bare(tmp_path, {"a": b"1"}, {"a": b"2"})
+    tip = repository.resolve("main")
+    assert tip is not None
+    tree = repository.tree_of(tip)
+    side = repository.write_commit(
+        commit_content(tree, list(repository.parents_of(tip)), ALICE, "s")
+    )
+    merge = repository.write_commit(commit_content(tree, [tip, side], ALICE, "merge"))
+    other = repository.write_commit(_other(tree))
+
+    assert [repository.is_ancestor(one, merge) for one in (merge, tip, side, other)] == [
+        *(True, True, True),
+        False,
+    ]
+    assert not repository.is_ancestor(merge, tip)

@@ -102,3 +102,14 @@ def test_a_bundle_without_files_is_refused(shop: Shop) -> None:
 
     with pytest.raises(NoDraft):
         linted(shop)
+
+
+def test_a_file_that_stands_twice_is_found_and_read_once(shop: Shop) -> None:
+    good = (shop.folder / f"{FILES}/participants.csv").read_bytes()
+    (shop.folder / f"{FILES}/participants.csv").unlink()
+    shop.write(f"{FILES}/participants/a.csv", good)
+    assert places(linted(shop)) == []
+
+    shop.write(f"{FILES}/participants/b.csv", good)
+
+    assert places(linted(shop)) == [("common/DUP000", f"{FILES}/participants/b.csv", 0)]

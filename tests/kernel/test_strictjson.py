@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.kernel.strictjson import MalformedJson, Place, locate, parse
+from controller.kernel.strictjson import MalformedJson, Place, locate, locate_all, parse
 
 IMPLEMENTATION_DEFINED_ACCEPTED = {
     "i_number_double_huge_neg_exp.json",
@@ -149,3 +149,19 @@ def test_json_test_suite_agrees_but_for_our_policy(shared_dir: Path) -> None:
     ]
     accepted = {name for name, good in verdicts.items() if name[0] == "i" and good}
     assert accepted == IMPLEMENTATION_DEFINED_ACCEPTED
+
+
+@pytest.mark.parametrize("data", [b"[1,1]", b'{"a":"b, c"}', b"[[]]" + b" " * 9])
+def test_words_and_signs_are_counted_up_to_a_bound(data: bytes) -> None:
+    count = {b"[1,1]": 5, b'{"a":"b, c"}': 5}.get(data, 4)
+
+    assert parse(data, tokens_max=count) is not None
+    with pytest.raises(MalformedJson, match="words and signs"):
+        parse(data, tokens_max=count - 1)
+
+
+def test_many_pointers_are_located_as_each_by_itself() -> None:
+    data = b'{\n "a": [1,\n  {"b": 2}],\n "c/d": null\n}'
+    pointers = ["", "/a", "/a/1/b", "/c~1d", "/nowhere"]
+
+    assert locate_all(data, pointers) == {one: locate(data, one) for one in pointers}

@@ -125,3 +125,31 @@ def test_a_rail_in_the_repository_replaces_the_shipped_one_as_a_whole() -> None:
 def test_the_shared_folders_cannot_be_overridden() -> None:
     with pytest.raises(BadRail):
         overlay(policy_files(), {"_common/rules.json": b"{}"})
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"$defs": {"a": {}}, "allOf": [{"$ref": "#/$defs/a"}]},
+        {"$dynamicAnchor": "a"},
+        {"enum": list(range(1000))},
+    ],
+    ids=["its own definition", "an anchor", "too many words"],
+)
+def test_a_schema_that_could_multiply_is_refused(members: dict[str, Any]) -> None:
+    refusal = _refused(_with("caip/schema/participants.schema.json", **members))
+
+    assert refusal.path == "policies/caip/schema/participants.schema.json"
+
+
+@pytest.mark.parametrize(("count", "is_taken"), [(200, True), (201, False)])
+def test_a_rail_adds_so_many_rules_and_no_more(count: int, is_taken: bool) -> None:
+    document = json.loads(policy_files()["_template/rules.json"])
+    one = {**document["rules"][0], "covers": []}
+    ids = [f"_template/ZZ{chr(65 + n // 100)}{n % 100:03}" for n in range(count)]
+    files = _with("_template/rules.json", rules=[{**one, "id": name} for name in ids])
+
+    if is_taken:
+        assert len(read_rails(files)["_template"].rules) > count
+    else:
+        assert "201 rules" in str(_refused(files))

@@ -296,3 +296,19 @@ def test_the_same_release_signed_again_for_this_place_is_believed(drawer: Shop) 
     drawer.release(drawer.released[0])
 
     assert drawer.signed_release().statement.environment == ENVIRONMENT
+
+
+@pytest.mark.parametrize(("count", "is_read"), [(16, True), (17, False)])
+def test_a_folder_holds_so_many_envelopes_and_no_more(
+    drawer: Shop, count: int, is_read: bool
+) -> None:
+    further: dict[str, bytes | None] = {
+        f"{PLACE}/release.s{number}.dsse.json": drawer.read(ENVELOPE) for number in range(1, count)
+    }
+    drawer.commit(further)
+
+    if is_read:
+        assert drawer.signed_release().verified.owners == set(TWO)
+    else:
+        with pytest.raises(signed.TooManyEnvelopes):
+            drawer.signed_release()
