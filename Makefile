@@ -57,7 +57,7 @@ fuzz: $(READY) ## Try every parser with new inputs; FUZZ_EXAMPLES=20000 of them 
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -q --timeout=0 tests/laws/test_parser_laws.py
 
 .PHONY: bench
-bench: $(READY) ## Measure, with a named baseline in the same run; SIZE=S, M, L or full (as is, ten minutes)
+bench: $(READY) ## Measure, with a named baseline in the same run; SIZE=S, M, L or full (as is, a quarter of an hour)
 	@$(BIN)/python -m benchmarks --size $(SIZE) $(BENCH)
 
 .PHONY: format
