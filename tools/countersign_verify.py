@@ -123,9 +123,8 @@ def read_json(data: bytes, most: int = JSON_MOST) -> Any:
     except UnicodeDecodeError as error:
         raise Wrong(f"byte {error.start} is not UTF-8") from None
     depth = 0
-    for bracket in re.findall(
-        r"[\[\]{}]", re.sub(r'"(?:[^"\\]|\\.)*+"', "", text, flags=re.DOTALL)
-    ):
+    bare = re.sub(r'"(?:[^"\\]|\\.)*+"', "", text, flags=re.DOTALL)
+    for bracket in (match[0] for match in re.finditer(r"[\[\]{}]", bare)):
         depth += 1 if bracket in "[{" else -1
         if depth > JSON_DEPTH:
             raise Wrong(f"more than {JSON_DEPTH} levels")
@@ -1577,6 +1576,7 @@ class Repository:
         self.changer: Commit | None = None
         self.last_change: Commit | None = None
         self.opened: dict[tuple[str, str, str], tuple[Envelope, frozenset[str]]] = {}
+        self.copied: set[str] = set()
         self.passed_over: list[tuple[str, Refusal]] = []
         self.warnings: list[str] = []
 
@@ -1705,11 +1705,13 @@ class Repository:
             raise wrong_type(envelope, where)
         mine, dates = root.role_for(role, envelope.payload, span)
         signers = mine.require(good, dates, where)
-        copy = next((one for one in entries if one.name == f"{stem}.json"), None)
-        path = f"{where}/{stem}.json"
-        if copy is None or self._blob(copy, path) != envelope.payload:
-            do = "restore it: it must equal the payload exactly"
-            raise Refusal("signed.copy_differs", path, "it is not the signed bytes", do)
+        if folder not in self.copied:
+            copy = next((one for one in entries if one.name == f"{stem}.json"), None)
+            path = f"{where}/{stem}.json"
+            if copy is None or self._blob(copy, path) != envelope.payload:
+                do = "restore it: it must equal the payload exactly"
+                raise Refusal("signed.copy_differs", path, "it is not the signed bytes", do)
+            self.copied.add(folder)
         return Signed(envelope.payload, signers)
 
     def _blob(self, entry: Entry, path: str) -> bytes:
@@ -2572,6 +2574,11 @@ def resolved(objects: Objects, refs: Sequence[str]) -> str:
     )
 
 
+def plain(line: str) -> str:
+    """Return a line that a terminal only shows, whatever a stranger wrote into it."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
+
+
 def owners_of(signers: Iterable[dict[str, str]]) -> str:
     """Return the owners of keys, each once."""
     return ", ".join(sorted({one["owner"] for one in signers}))
@@ -2676,17 +2683,17 @@ def main(words: Sequence[str] | None = None) -> int:
         if arguments.json:
             more = {"passed_over": passed_over_json(error.passed_over)}
             print(json.dumps({**head, "result": "refused", "refusal": refusal, **more}, indent=2))
-        print(f"refused: {error} [{error.code}]", file=sys.stderr)
+        print(plain(f"refused: {error} [{error.code}]"), file=sys.stderr)
         if error.do:
             print(f"  {error.do}", file=sys.stderr)
         return 1
     except Trouble as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(plain(f"error: {error}"), file=sys.stderr)
         return 2
     if arguments.json:
         print(json.dumps({**head, "result": "accepted", **found}, indent=2))
     else:
-        print("\n".join(show(found)))
+        print("\n".join(map(plain, show(found))))
     return 0
 
 
