@@ -8,10 +8,11 @@ import pytest
 
 from controller.adapters.git import GitRepository
 from controller.adapters.shipped import shipped
-from controller.artifacts import layout, walk
+from controller.artifacts import layout, sheets, strictcsv, walk
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.objects import Oid
 from controller.plan.guards import Limits
+from controller.policy import rail
 from controller.reconcile.apply import apply
 from controller.reconcile.rails import Rails
 from controller.reconcile.status import Sync, read_status
@@ -226,6 +227,36 @@ def test_an_unchanged_file_of_a_changed_bundle_is_judged_by_the_new_rules(shop: 
     shop.publish(add=[NEW_RANGE])
 
     assert attempt(shop) == stopped("inspect.unclean")
+
+
+def upgrade(shop: Shop, monkeypatch: pytest.MonkeyPatch, cell_bytes_max: int) -> None:
+    """Run another version of the program from here on, which allows shorter cells."""
+    monkeypatch.setattr(rail, "CHECKS_VERSION", rail.CHECKS_VERSION + 1)
+    for module in (strictcsv, sheets):
+        monkeypatch.setattr(module, "FIELD_SIZE_MAX", cell_bytes_max)
+    monkeypatch.setattr(sheets, "_LINE_MAX", 0)
+    shop.rails = Rails(shipped("policies"))
+
+
+@pytest.mark.stops("incident.5-new-code")
+def test_rows_that_were_clean_are_judged_again_by_a_stricter_program(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade(shop, monkeypatch, cell_bytes_max=4)
+
+    assert attempt(shop) == stopped("inspect.unclean")
+
+
+@pytest.mark.allows("incident.5-new-code")
+def test_rows_that_meet_the_checks_of_a_stricter_program_are_served_on(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade(shop, monkeypatch, cell_bytes_max=2000)
+
+    (outcome,) = shop.reconcile()
+
+    assert outcome.revision is not None
+    assert outcome.revision.kind is RevisionKind.REPOLICY
 
 
 @pytest.mark.allows("incident.5-stale-verdict")
