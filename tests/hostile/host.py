@@ -198,12 +198,16 @@ def _packed_zeros(size_bytes: int) -> tuple[Oid, bytes]:
 class Attack:
     """What a stranger commits, and how each door answers: exit code and words, code and rule.
 
-    A pass that has no reason to look where the harm is ends with 0 and changes no row.
+    A pass that has no reason to look where the harm is ends with 0 and changes no row; `IGNORED`
+    says that of an attack whose like has shown it.
     """
 
     build: Callable[[Host], Oid]
-    reconcile: tuple[int, str]
+    reconcile: tuple[int, str] | None
     validate: tuple[int, str]
+
+
+IGNORED = None
 
 
 def parsed(raw: bytes) -> dict[bytes, tuple[bytes, Oid]]:

@@ -12,7 +12,7 @@ from controller.kernel.objects import Oid
 from tests.hostile.conftest import Idle, check_cost
 from tests.hostile.host import Attack, Host
 
-COMMITS = 5000
+COMMITS = 3000
 FILES = "bundles/card-bin/house-cards/files"
 
 
@@ -73,6 +73,7 @@ ATTACKS = {
 def test_a_long_history_is_looked_through_cheaply_at_both_doors(
     attack: Attack, host: Host, idle: Idle
 ) -> None:
+    assert attack.reconcile is not None
     commit = attack.build(host)
     served = host.production(served=True)
 
