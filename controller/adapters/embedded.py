@@ -14,6 +14,7 @@ That a server is up is proven by logging in, never by a pid.
 It is for a laptop, for tests and for one host. Production gets a URL.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -45,6 +46,7 @@ _TAIL_LINES: Final = 15
 _FREE_BYTES_MIN: Final = 256 * 1024 * 1024
 _PAUSE_SECONDS: Final = 0.02
 _MEBIBYTE: Final = 1024 * 1024
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class WrongMajorVersion(Refused):
@@ -93,6 +95,20 @@ class NoSpace(Unavailable):
             f"no space left for the database in {place}", hint="free disk space, then try again"
         )
         self.place = place
+
+
+class StateUnusable(Unavailable):
+    """The operating system does not let us use the state directory."""
+
+    code = "embedded.state_unusable"
+
+    def __init__(self, state_dir: Path, error: OSError) -> None:
+        where = error.filename or state_dir
+        super().__init__(
+            f"cannot use the state directory {state_dir}: {where}: {error.strerror}",
+            hint="let controller.state_dir name a folder that this user may write to",
+        )
+        self.state_dir = state_dir
 
 
 class NotReady(DeadlinePassed):
@@ -145,7 +161,14 @@ class EmbeddedPostgres:
         Raises `LoginRefused` when a server answers but not to our password, and the errors of
         this module and of `embedded_home` when none can be started.
         """
-        state = home.open_state(self._state_dir)
+        try:
+            self._start(home.open_state(self._state_dir))
+        except OSError as error:
+            if error.errno in _FULL:
+                raise NoSpace(self._state_dir) from error
+            raise StateUnusable(self._state_dir, error) from error
+
+    def _start(self, state: Path) -> None:
         with _held(state / "start.lock"):
             facts = home.read_facts(state, self._run_as)
             for _ in _tries(START_TIMEOUT_SECONDS):

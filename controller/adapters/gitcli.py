@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType
 
-from controller.adapters import gitleft
+from controller.adapters import gitfaults, gitleft
 from controller.adapters.files import write_file
 from controller.adapters.gitfaults import RepositoryBusy
 from controller.kernel.errors import DeadlinePassed, Refused, Unavailable
@@ -173,9 +173,10 @@ def commit_paths(
         ]
         if lost:
             raise WouldOverwrite(lost)
-        left.note(changes)
-        for path, data in changes.items():
-            _put(top / path, data, git_dir)
+        with gitfaults.written(git_dir):
+            left.note(changes)
+            for path, data in changes.items():
+                _put(top / path, data, git_dir)
         written = [path for path in paths if changes[path] is not None]
         dropped = [path for path in paths if changes[path] is None]
         if written:

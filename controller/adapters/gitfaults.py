@@ -174,6 +174,8 @@ def written(git_dir: Path) -> Iterator[None]:
         yield
     except (pygit2.GitError, OSError) as error:
         fault = why_nothing(git_dir) or _system(git_dir, error)
+        if fault is None and isinstance(error, OSError) and error.errno is not None:
+            raise  # not libgit2's, which gives no number
         if fault is None:
             raise RepositoryBusy(f"{git_dir}: {_words(error)}", hint="try again") from error
         raise fault from error

@@ -59,7 +59,9 @@ def write_new(path: Path, data: bytes, *, mode: int) -> None:
     except FileExistsError:
         raise KeyFileExists(f"{path} exists already", hint="choose another name") from None
     except OSError as error:
-        raise UnsafeKeyFile(f"cannot write {path}: {error.strerror}") from error
+        raise UnsafeKeyFile(
+            f"cannot write {path}: {error.strerror}", hint="is there room, and may we write there?"
+        ) from error
 
 
 def _read(path: Path, *, secret: bool) -> bytes:
@@ -76,13 +78,15 @@ def _read(path: Path, *, secret: bool) -> bytes:
     finally:
         os.close(handle)
     if len(data) > SECRET_MAX_BYTES:
-        raise UnsafeKeyFile(f"{path} is larger than {SECRET_MAX_BYTES} bytes")
+        raise UnsafeKeyFile(
+            f"{path} is larger than {SECRET_MAX_BYTES} bytes", hint="is it a key at all?"
+        )
     return data
 
 
 def _check(path: Path, facts: os.stat_result, *, secret: bool) -> None:
     if not stat.S_ISREG(facts.st_mode):
-        raise UnsafeKeyFile(f"{path} is not a plain file")
+        raise UnsafeKeyFile(f"{path} is not a plain file", hint="put the key's file there")
     if secret and facts.st_mode & _OTHERS:
         raise UnsafeKeyFile(
             f"{path} can be read by other users (mode {stat.S_IMODE(facts.st_mode):04o})",

@@ -213,7 +213,7 @@ def test_a_connection_that_breaks_at_any_packet_leaves_one_whole_revision(
     lets_it_through: bool, shop: Shop, database_url: str, campaign: bool
 ) -> None:
     states: dict[int, dict[str, str]] = {}
-    step = 1 if campaign else 5
+    step = 1 if campaign else 11
     with door(database_url) as way:
         for packet in count(1, step):
             shop.clock.advance(MINUTE)

@@ -1,0 +1,103 @@
+"""No error is swallowed by a door to the outside without a reason that stands here."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.house import ROOT
+
+DOORS = ROOT / "controller" / "adapters"
+
+REASONS = {
+    # PostgreSQL on this machine
+    "embedded._Child.__init__.keep: OSError": "handed to the thread that waits for the start",
+    "embedded._Child.stop: TimeoutExpired": "then it is stopped harder",
+    "embedded._disarm_pid_file: FileNotFoundError": "no pid file, nothing to disarm",
+    "embedded._answers: DatabaseCrowded": "a server that is full answers",
+    "embedded._answers: DatabaseUnavailable": "the question is whether it answers",
+    "embedded._try_lock: BlockingIOError": "the question is whether it is free",
+    "embedded_home.open_state: FileExistsError": "somebody made it first; who owns it is looked at",
+    "embedded_home.pick_account: KeyError": "the next account of the list; none is refused below",
+    "embedded_home._make_private: FileExistsError": "it is there; whose it is is looked at",
+    # Files
+    "files._nameless: OSError": "mkstemp comes next and says what is wrong",
+    # Git
+    "git.GitRepository.resolve: KeyError, ValueError, GitError, OSError": "checked why first",
+    "git.GitRepository.resolve: KeyError, ValueError, GitError": "checked why first",
+    "git.GitRepository._named: KeyError, ValueError, GitError, OSError": "asked again, with why",
+    "git.GitRepository.entry: KeyError, TypeError": "no such name; a lost tree is a GitError",
+    "git._stream: BrokenPipeError": "the missing answer told already",
+    "git._ask: BrokenPipeError": "the missing answer tells",
+    "git._silence: ControllerError": "returned to be raised",
+    "gitcli._stop: ProcessLookupError": "it has ended, which was the point",
+    "gitcli._stop: TimeoutExpired": "then it is killed",
+    "gitfaults.why_nothing: OSError": "returned as an error of ours",
+    "gitfaults._shallow: FileNotFoundError": "git has this file only in a shallow clone",
+    "gitleft.Left._read: FileNotFoundError": "no note, no unfinished commit",
+    "gitleft._look: FileNotFoundError": "the question is whether the lock is there",
+    "gitleft._git_works_in: OSError": "a process that has ended, or another user's",
+    "gitleft._open_files: OSError": "a process that has ended, or another user's",
+    "gitrefs.move: RepositoryBusy": "tried again when the lock was a dead one's",
+    "gitrefs.target: KeyError": "no such reference, or its branch has no commit; checked why",
+    # Packing the trail, in the background
+    "gitpack.start: OSError, SubprocessError": "the next start tries again; nothing depends on it",
+    "gitpack._names: FileNotFoundError": "no such folder holds no objects",
+    "gitpack._held: BlockingIOError": "the question is whether it is free",
+    "gitpack.main: ControllerError, OSError": "printed, and told by the exit status",
+    # Forks of a first load
+    "forks._Fork.start: OSError": "cleaning up after the error that goes on",
+    "forks._answer: Exception": "told to the parent, which raises",
+}
+
+
+def names(node: ast.expr | None) -> str:
+    """Return the exceptions that a handler or `suppress` names, without their modules."""
+    parts = node.elts if isinstance(node, ast.Tuple) else [node] if node is not None else []
+    return ", ".join(ast.unparse(part).rpartition(".")[2] for part in parts) or "everything"
+
+
+def swallowed(node: ast.AST, where: str) -> Iterator[str]:
+    """Yield each place below a node where an error may end without another one in its place."""
+    for child in ast.iter_child_nodes(node):
+        here = where
+        if isinstance(child, ast.FunctionDef | ast.ClassDef):
+            here = f"{where}.{child.name}"
+        if isinstance(child, ast.ExceptHandler) and not isinstance(child.body[-1], ast.Raise):
+            yield f"{here}: {names(child.type)}"
+        if isinstance(child, ast.With):
+            for item in child.items:
+                call = item.context_expr
+                if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("suppress"):
+                    yield f"{here}: {', '.join(names(one) for one in call.args)}"
+        yield from swallowed(child, here)
+
+
+def places(file: Path) -> set[str]:
+    """Return the places of one module."""
+    return set(swallowed(ast.parse(file.read_text()), file.stem))
+
+
+def test_every_error_that_a_door_swallows_has_its_reason_here() -> None:
+    found = {place for file in sorted(DOORS.glob("*.py")) for place in places(file)}
+
+    assert sorted(found - REASONS.keys()) == []
+
+
+def test_no_reason_is_left_for_what_is_gone() -> None:
+    found = {place for file in sorted(DOORS.glob("*.py")) for place in places(file)}
+
+    assert sorted(REASONS.keys() - found) == []
+
+
+def test_a_swallowed_error_is_seen_and_one_that_goes_on_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "door.py"
+    file.write_text(
+        "def read():\n"
+        "    try:\n        return look()\n    except (OSError, os.error):\n        return []\n"
+        "def other():\n"
+        "    try:\n        return look()\n"
+        "    except OSError as error:\n        raise Bad from error\n"
+        "def third():\n    with suppress(KeyError):\n        look()\n"
+    )
+
+    assert places(file) == {"door.read: OSError, error", "door.third: KeyError"}
