@@ -59,17 +59,31 @@ def read_sheet(data: bytes, columns: Sequence[str]) -> Sheet | None:
     text = _clean_text(data, header)
     if text is None:
         return None
+    sheet = _turned(columns, text)
+    if sheet is None or (max(map(len, sheet.lines)) > _LINE_MAX and _has_long_cell(sheet)):
+        return None
+    keys = _keys(sheet)
+    sheet.keys_differ = all(map(lt, keys, keys[1:]))
+    return sheet if sheet.keys_differ or _is_in_order(sheet, keys) else None
+
+
+def known_sheet(data: bytes, columns: Sequence[str]) -> Sheet:
+    """Return the sheet that `read_sheet` has made of the very same bytes before."""
+    header = ",".join(columns).encode() + b"\n"
+    body = _tabbed(data[len(header) : -1]) if data != header else None
+    sheet = _turned(columns, body.decode()) if body is not None else Sheet(columns, [], [])
+    assert sheet is not None, "these bytes were a sheet"
+    return sheet
+
+
+def _turned(columns: Sequence[str], text: str) -> Sheet | None:
+    """Cut a text into lines and cells; `None` when a row is not as wide as the columns are many."""
     lines = text.split("\n")
     cells = text.replace("\n", "\t\n\t").split(_TAB)
     step, breaks = len(columns) + 1, len(lines) - 1
     # Every line feed stands where a row of the right width ends, so every row has that width.
     fits = len(cells) == len(lines) * step - 1 and cells[step - 1 :: step].count("\n") == breaks
-    if not fits or (max(map(len, lines)) > _LINE_MAX and _has_long_cell(cells)):
-        return None
-    sheet = Sheet(columns, lines, cells)
-    keys = _keys(sheet)
-    sheet.keys_differ = all(map(lt, keys, keys[1:]))
-    return sheet if sheet.keys_differ or _is_in_order(sheet, keys) else None
+    return Sheet(columns, lines, cells) if fits else None
 
 
 def _clean_text(data: bytes, header: bytes) -> str | None:
@@ -93,14 +107,23 @@ def _tabbed(body: bytes) -> bytes | None:
     if b'"' not in body:
         return body.replace(b",", b"\t")
     lines = body.split(b"\n")
-    quoted = [b'"' in line for line in lines]
     tabbed = body.replace(b",", b"\t").split(b"\n")
-    for at in compress(range(len(lines)), quoted):
-        cells, fault = cells_of(lines[at].decode())
-        if fault:
+    for at in compress(range(len(lines)), [b'"' in line for line in lines]):
+        line = _tabbed_line(lines[at])
+        if line is None:
             return None
-        tabbed[at] = _TAB.join(cells).encode()
+        tabbed[at] = line
     return b"\n".join(tabbed)
+
+
+def _tabbed_line(line: bytes) -> bytes | None:
+    parts = line.split(b'"')
+    if len(parts) == 3:
+        before, cell, after = parts
+        if b"," in cell and before[-1:] in b"," and after[:1] in b",":
+            return before.replace(b",", b"\t") + cell + after.replace(b",", b"\t")
+    cells, fault = cells_of(line.decode())
+    return None if fault else _TAB.join(cells).encode()
 
 
 def _has_clean_edges(body: bytes) -> bool:
@@ -108,8 +131,10 @@ def _has_clean_edges(body: bytes) -> bool:
     return not any(bad in edges for bad in _BAD_EDGES)
 
 
-def _has_long_cell(cells: Sequence[str]) -> bool:
-    return any(len(cell.encode()) > FIELD_SIZE_MAX for cell in cells)
+def _has_long_cell(sheet: Sheet) -> bool:
+    return any(
+        len(cell.encode()) > FIELD_SIZE_MAX for cells in sheet.columns.values() for cell in cells
+    )
 
 
 def _is_clean_text(text: str) -> bool:

@@ -80,11 +80,15 @@ def row_keys(table: str, parts: Sequence[Sequence[str]]) -> list[int]:
 
     `parts` are the key's columns, all of one length; a cell never holds a line feed.
     """
-    if len(parts) == 1:
-        texts = [f"{table}{_UNIT}{cell}" for cell in parts[0]]
-    else:
-        texts = [f"{table}{_UNIT}{key}" for key in map(_UNIT.join, zip(*parts, strict=True))]
-    hashes = map(hashlib.sha256, map(str.encode, texts))
+    keys: Sequence[str] = parts[0]
+    if len(parts) > 1:
+        keys = list(map(_UNIT.join, zip(*parts, strict=True)))
+    if not keys:
+        return []
+    begin = f"{table}{_UNIT}"
+    # All keys as one text between line feeds: it is made and encoded in one go.
+    texts = (begin + f"\n{begin}".join(keys)).encode().split(b"\n")
+    hashes = map(hashlib.sha256, texts)
     numbers = array("q", b"".join(map(_DIGEST, hashes)))
     if sys.byteorder == "little":
         numbers.byteswap()

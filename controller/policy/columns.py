@@ -34,7 +34,10 @@ class Memo:
         """Whether no value fails."""
         if self._is_varied:
             return self.judge.every(values)
-        fresh = set(values)
+        # Most columns hold one value throughout; that is seen without hashing each.
+        fresh = set(values[:1])
+        if fresh and values.count(values[0]) != len(values):
+            fresh = set(values)
         if len(values) >= _VARIED_VALUES and len(fresh) * _VARIED_SHARE > len(values):
             self._is_varied = True
             return self.judge.every(values)

@@ -16,6 +16,8 @@ Every = Callable[[Sequence[str]], bool]
 
 # A body made of these matches no line feed: no negated class, no escape but of punctuation.
 _WITHIN_LINE = re.compile(r"(?:[ -\[\]-~]|\\[!-/:-@\[-`{-~])*", re.ASCII)
+# What may stand anywhere in a value is looked for in all of them at once.
+_ANYWHERE = re.compile(r"\.\*(.*[^\\])\.\*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +39,46 @@ def each(one: One) -> Judge:
 def matching(pattern: str) -> Judge:
     """Return a judge of a pattern of the profile (`patterns.py`)."""
     match = compile_pattern(pattern).match
-    body = pattern[1:-1]
-    if "[^" in body or _WITHIN_LINE.fullmatch(body) is None:
-        return Judge(lambda value: match(value) is not None, lambda values: all(map(match, values)))
     # Each line is one try of the pattern, given up for good: linear, however the last one ends.
-    lines = re.compile(rf"(?:(?>{body})\n)*+").fullmatch
-
-    def every(values: Sequence[str]) -> bool:
-        text = "\n".join(values)
-        if text.count("\n") != len(values) - 1:
-            return not values
-        return lines(text + "\n") is not None
-
+    every = _lines(pattern[1:-1], lambda body: _whole(rf"(?:(?>{body})\n)*+"))
+    every = every or (lambda values: all(map(match, values)))
     return Judge(lambda value: match(value) is not None, every)
 
 
 def never_matching(pattern: str) -> Judge:
     """Return a judge that refuses what a pattern matches."""
     match = compile_pattern(pattern).match
-    return Judge(lambda value: match(value) is None, lambda values: not any(map(match, values)))
+    anywhere = _ANYWHERE.fullmatch(pattern[1:-1])
+    if anywhere is not None:
+        every = _lines(anywhere[1], lambda body: _nowhere(re.compile(body)))
+    else:
+        every = _lines(pattern[1:-1], lambda body: _whole(rf"(?:(?!{body}\n)[^\n]*+\n)*+"))
+    every = every or (lambda values: not any(map(match, values)))
+    return Judge(lambda value: match(value) is None, every)
+
+
+def _whole(form: str) -> Callable[[str], bool]:
+    fullmatch = re.compile(form).fullmatch
+    return lambda lines: fullmatch(lines) is not None
+
+
+def _nowhere(body: re.Pattern[str]) -> Callable[[str], bool]:
+    return lambda lines: body.search(lines) is None
+
+
+def _lines(body: str, make: Callable[[str], Callable[[str], bool]]) -> Every | None:
+    """Judge values as the lines of one text, which is safe where a pattern stays in its line."""
+    if "[^" in body or _WITHIN_LINE.fullmatch(body) is None:
+        return None
+    judge = make(body)
+
+    def every(values: Sequence[str]) -> bool:
+        text = "\n".join(values)
+        if text.count("\n") != len(values) - 1:
+            return not values
+        return judge(text + "\n")
+
+    return every
 
 
 def one_of(allowed: Collection[str], start: int | None = None, end: int | None = None) -> Judge:

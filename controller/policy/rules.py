@@ -44,7 +44,7 @@ class Batch:
         self, table: str, columns: Mapping[str, Sequence[str]], lines: Sequence[int], path: str
     ) -> None:
         self.table, self.columns, self.lines, self.path = table, columns, lines, path
-        self._picked: dict[Where, list[bool]] = {}
+        self._picked: dict[Where, Sequence[bool]] = {}
         self._cells: dict[tuple[str, Where], Sequence[str]] = {}
 
     def cells(self, column: str, where: Where) -> Sequence[str]:
@@ -62,16 +62,23 @@ class Batch:
         rows = range(len(self.lines))
         return list(compress(rows, self._mask(where))) if where else rows
 
-    def _mask(self, where: Where) -> list[bool]:
+    def _mask(self, where: Where) -> Sequence[bool]:
         found = self._picked.get(where)
         if found is None:
-            found = [True] * len(self.lines)
-            for column, values in where:
-                here = self.columns[column]
-                fits = map(bool, here) if values is None else map(values.__contains__, here)
-                found = list(map(and_, found, fits))
+            (column, values), *more = where
+            found = _fits(self.columns[column], values)
+            for column, values in more:
+                found = list(map(and_, found, _fits(self.columns[column], values)))
             self._picked[where] = found
         return found
+
+
+def _fits(cells: Sequence[str], values: frozenset[str] | None) -> Sequence[bool]:
+    """Say of each cell whether it is among the values."""
+    if cells and cells.count(cells[0]) == len(cells):
+        one = bool(cells[0]) if values is None else cells[0] in values
+        return [one] * len(cells)
+    return list(map(bool, cells) if values is None else map(values.__contains__, cells))
 
 
 RowCheck = Callable[[Batch], Iterator[Finding]]

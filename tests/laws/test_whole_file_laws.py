@@ -61,8 +61,8 @@ def test_the_text_of_a_file_is_the_text_of_its_rows(
     if not facts.is_plain:  # a cell that is no lawful text
         return
 
-    text = render(FileText(table, facts.columns, ODD, 0, 7), data).decode()
-    keys = render(FileText(table, facts.columns, ODD, 0, None), data).decode()
+    text = render(FileText(table, facts.columns, ODD, facts.sha256, 0, 7), data).decode()
+    keys = render(FileText(table, facts.columns, ODD, facts.sha256, 0, None), data).decode()
 
     expected = {
         "\t".join(

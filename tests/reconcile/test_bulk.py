@@ -2,17 +2,17 @@
 
 import os
 from collections.abc import Iterable
+from hashlib import sha256
 
 import pytest
 
-from controller.artifacts.tables import TABLES
 from controller.kernel.errors import Corrupt
 from controller.kernel.objects import MissingObject, Oid
 from controller.plan.whole import read_facts
 from controller.policy.lint import lint_shard
 from controller.reconcile.bulk import FORKED_BYTES, TableFile, judged, rendering
 from controller.stores.directory.copytext import FileText, render
-from tests.support.directory import MemoryObjects, cells, csv
+from tests.support.directory import MemoryObjects
 from tests.support.policies import shipped
 
 RAIL = shipped()["card-bin"]
@@ -77,8 +77,8 @@ def test_texts_are_made_elsewhere_as_they_would_be_here() -> None:
     objects = MemoryObjects()
     contents = [content(at, 4_000) for at in range(14)]
     wanted = [
-        FileText("participants", COLUMNS, file.oid, file.size_bytes, at)
-        for at, file in enumerate(stored(objects, contents))
+        FileText("participants", COLUMNS, file.oid, sha256(data).digest(), file.size_bytes, at)
+        for at, (file, data) in enumerate(zip(stored(objects, contents), contents, strict=True))
     ]
 
     assert list(rendering(objects)(wanted)) == [
@@ -100,8 +100,9 @@ def test_a_file_that_is_missing_is_named_whoever_missed_it() -> None:
 
 def test_a_file_that_is_not_what_was_planned_is_never_stored() -> None:
     objects = MemoryObjects()
-    data = csv("ranges", [cells("ranges", iin_start="400000")])
-    wanted = FileText("participants", TABLES["participants"].columns, objects.blob(data), 0, 1)
+    planned, found = content(1, 3), content(2, 3)
+    oid = objects.blob(found)
+    wanted = FileText("participants", COLUMNS, oid, sha256(planned).digest(), len(found), 1)
 
     with pytest.raises(Corrupt, match="not what was planned"):
         list(rendering(objects)([wanted]))

@@ -124,4 +124,4 @@ class Copied:
 
 def _wanted(file: WholeFile, file_id: int | None) -> FileText:
     facts = file.facts
-    return FileText(file.table, facts.columns, file.oid, facts.size_bytes, file_id)
+    return FileText(file.table, facts.columns, file.oid, facts.sha256, facts.size_bytes, file_id)

@@ -4,10 +4,11 @@ What is the same for all rows of a file's kind (window, revision) is not written
 they are copied into says it once, as a default.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from controller.artifacts.sheets import Sheet, read_sheet
+from controller.artifacts.sheets import Sheet, known_sheet
 from controller.artifacts.tables import row_keys
 from controller.kernel.errors import Corrupt
 from controller.kernel.objects import Objects, Oid
@@ -26,6 +27,7 @@ class FileText(NamedTuple):
     table: str
     columns: tuple[str, ...]
     oid: Oid
+    sha256: bytes
     size_bytes: int
     file_id: int | None
 
@@ -43,10 +45,9 @@ def columns_of(table: str, columns: Sequence[str]) -> tuple[str, ...]:
 
 def render(wanted: FileText, data: bytes) -> bytes:
     """Return the text of one file, a line for each row."""
-    sheet = read_sheet(data, wanted.columns)
-    if sheet is None:
-        # A plan calls a file whole only after it was read as a sheet.
+    if hashlib.sha256(data).digest() != wanted.sha256:
         raise Corrupt(f"a file of {wanted.table} is not what was planned")
+    sheet = known_sheet(data, wanted.columns)
     keys = list(map(str, row_keys(wanted.table, _key(wanted.table, sheet))))
     if wanted.file_id is None:
         return "".join([f"{key}\n" for key in keys]).encode()
