@@ -650,15 +650,28 @@ def policies() -> dict[str, Any]:
         },
         "caip": {"rail.json": b"{ }\n", "_common/rules.json": b"[]\n"},
     }
+    # The program's own version counts up; what its first one made stays as it is.
+    checks = 1
     digests = {
-        rail: sha256(canonical({path: sha256(data) for path, data in files.items()}))
+        rail: sha256(
+            canonical(
+                {"checks": checks, "files": {path: sha256(data) for path, data in files.items()}}
+            )
+        )
         for rail, files in rails.items()
     }
     encoded = {
         rail: {path: b64(data) for path, data in files.items()} for rail, files in rails.items()
     }
     return {
-        "good": [{"rails": encoded, "rail_digests": digests, "digest": sha256(canonical(digests))}]
+        "good": [
+            {
+                "checks": checks,
+                "rails": encoded,
+                "rail_digests": digests,
+                "digest": sha256(canonical(digests)),
+            }
+        ]
     }
 
 

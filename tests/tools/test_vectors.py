@@ -22,6 +22,7 @@ from controller.kernel.canonical import Digest, canonical, sha256
 from controller.kernel.errors import ControllerError
 from controller.kernel.instants import parse_instant
 from controller.kernel.objects import Oid
+from controller.policy.rail import CHECKS_VERSION, _digest
 from controller.trust import note, root, sshsig
 from controller.trust.checkpoint import Checkpoint
 from controller.trust.commit import parse_commit, verify_commit
@@ -323,13 +324,18 @@ def test_a_row_has_this_key(one: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("one", cases("policies.json", "good"))
 def test_policies_have_this_digest(one: dict[str, Any]) -> None:
-    from controller.policy.rail import _digest  # noqa: PLC0415  (the one place it is made)
-
     for rail, files in one["rails"].items():
         data = {path: unb64(text) for path, text in files.items()}
-        plain = {path: hashlib.sha256(each).hexdigest() for path, each in data.items()}
-        assert _digest(data) == alone.sha256(alone.canonical(plain)) == one["rail_digests"][rail]
+
+        assert by_checks(one["checks"], data) == one["rail_digests"][rail]
+        assert _digest(data) == by_checks(CHECKS_VERSION, data)
     assert alone.sha256(alone.canonical(one["rail_digests"])) == one["digest"]
+
+
+def by_checks(version: int, files: dict[str, bytes]) -> str:
+    """A rail's digest as docs/formats.md writes it down."""
+    plain = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+    return alone.sha256(alone.canonical({"checks": version, "files": plain}))
 
 
 @pytest.mark.parametrize("number", range(4))
