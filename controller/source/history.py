@@ -53,6 +53,8 @@ class Ancestry:
 def ancestry(repository: GitRepository, accepted: Oid, candidate: Oid) -> Ancestry:
     """Return how `candidate` stands to `accepted`; a commit that is gone descends to nobody."""
     if not repository.has(accepted):
+        for _ in _path(repository, candidate):
+            pass  # Lost from this very branch, it is no rewritten one: the walk meets the gap.
         return Ancestry(accepted_exists=False, descends=False, on_first_parent_path=False)
     if not repository.is_ancestor(accepted, candidate):
         return Ancestry(accepted_exists=True, descends=False, on_first_parent_path=False)

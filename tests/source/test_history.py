@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.git import GitRepository, commit_content
-from controller.kernel.objects import Oid
+from controller.kernel.objects import MissingObject, Oid
 from controller.source.history import NotOnBranch, ancestry, release_changes, trees
 from controller.source.repository import NoBranch, open_source
+from tests.support import damage
 from tests.support.repositories import ALICE, MAIN, bare
 from tests.support.trees import git
 
@@ -87,6 +88,26 @@ def test_the_same_tree_on_a_rewritten_branch_does_not_descend(tmp_path: Path) ->
     assert ancestry(repository, two, three).descends
     assert not ancestry(repository, two, rewritten).descends
     assert not ancestry(repository, Oid(b"\7" * 20), three).accepted_exists
+
+
+def test_an_accepted_commit_that_the_repository_lost_is_not_a_rewritten_branch(
+    tmp_path: Path,
+) -> None:
+    repository = bare(tmp_path, {"a": b"1"}, {"a": b"2"}, {"a": b"3"})
+    tip = repository.target(MAIN)
+    assert tip is not None
+    accepted = repository.parents_of(tip)[0]
+    damage.remove(repository, accepted)
+    repository = GitRepository.open(repository.path)
+
+    with pytest.raises(MissingObject):
+        ancestry(repository, accepted, tip)
+
+    elsewhere = Oid(b"\xaa" * 20)
+    whole = bare(tmp_path / "whole", {"a": b"1"})
+    head = whole.target(MAIN)
+    assert head is not None
+    assert not ancestry(whole, elsewhere, head).accepted_exists
 
 
 def test_the_trees_of_a_branch_come_from_the_newest_back(tmp_path: Path) -> None:
