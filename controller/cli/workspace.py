@@ -187,13 +187,19 @@ def wait_until_applied(config: Path | None, commit: "Oid", timeout: float | None
     say(f"applied: production is at revision {applied.revision}, release {applied.serial_current}")
 
 
+_NOT_SET = 1
+"""What `git config NAME` ends with when nothing has that name; other numbers are failures."""
+
+
 def _configured_key(author: Author) -> str:
     from controller.adapters.gitcli import GitFailed, run_git
 
     try:
         arguments = ["config", "user.signingkey"]
         found = run_git(arguments, author.workspace.folder, timeout_seconds=10, env=author.git)
-    except GitFailed:
+    except GitFailed as error:
+        if error.status != _NOT_SET:
+            raise
         raise NoCommitKey(
             "git signs with no key here", hint="name a rollback key: --key FILE"
         ) from None

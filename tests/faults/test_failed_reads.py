@@ -326,3 +326,22 @@ ELSEWHERE = {
     *("embedded.no_space", "embedded.state_unusable"),
 }
 """Codes that other tests of these faults see."""
+
+
+def test_git_settings_that_cannot_be_read_are_not_settings_without_a_key(host: Host) -> None:
+    host.desk.shop().sync()
+    arguments = ["rollback", "--to", "1", "-C", str(host.desk.folder)]
+    settings = host.desk.home / "people.gitconfig"
+    settings.write_text("[user\n")
+
+    with pytest.MonkeyPatch.context() as home:
+        home.setenv("HOME", str(host.desk.home))
+        run_git(["config", "--unset-all", "user.signingkey"], host.desk.folder, timeout_seconds=10)
+        unset = host.desk.run(*arguments)
+        settings.rename(host.desk.home / ".gitconfig")
+        broken = host.desk.run(*arguments)
+
+    assert (unset.exit_code, broken.exit_code) == (2, 2)
+    assert "git signs with no key here" in unset.err
+    assert "bad config" in broken.err
+    assert "git signs with no key here" not in broken.err
