@@ -46,11 +46,13 @@ from nacl.signing import VerifyKey
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 JSON_MOST, JSON_DEPTH, INTEGER_MOST = 4 * MIB, 32, 2**53 - 1
+WORDS_MOST, ENVELOPE_WORDS_MOST = 500_000, 1000
 ENVELOPE_MOST, STATEMENT_MOST, ROOT_MOST, RELEASE_MOST = 4 * MIB, 3 * MIB, 512 * KIB, 4 * MIB
 SIGNATURES_MOST, SIGNATURE_MOST, KEY_LINE_MOST = 16, 4 * KIB, 1024
-ROOTS_MOST, COMMIT_MOST, PARENTS_MOST, TREE_MOST = 1024, MIB, 64, 32 * MIB
+ROOTS_MOST, COMMIT_MOST, PARENTS_MOST, TREE_MOST = 1024, MIB, 64, 2 * MIB
 ENTRIES_MOST, LEVELS_MOST, FILE_MOST, FILES_MOST = 200_000, 12, 64 * MIB, 4 * GIB
-POLICY_MOST, SUBJECTS_MOST, VERSION_STEP_MOST, COMMITS_MOST = 4 * MIB, 10_000, 1000, 1_000_000
+POLICY_MOST, POLICIES_MOST, TOP_MOST = MIB, 16 * MIB, 64 * KIB
+SUBJECTS_MOST, VERSION_STEP_MOST, COMMITS_MOST = 10_000, 1000, 1_000_000
 NOTE_MOST, NOTE_LINES_MOST = MIB, 100
 REMEMBERED_MOST = 50_000
 GIT_SECONDS = 120.0
@@ -112,7 +114,7 @@ def sha256(data: bytes) -> str:
 # --- JSON and values ------------------------------------------------------------------------------
 
 
-def read_json(data: bytes, most: int = JSON_MOST) -> Any:
+def read_json(data: bytes, most: int = JSON_MOST, words: int = WORDS_MOST) -> Any:
     """Return the value of strict JSON, or raise `Wrong`."""
     if len(data) > most:
         raise Wrong(f"{len(data)} bytes, at most {most} are read")
@@ -122,12 +124,7 @@ def read_json(data: bytes, most: int = JSON_MOST) -> Any:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise Wrong(f"byte {error.start} is not UTF-8") from None
-    depth = 0
-    bare = re.sub(r'"(?:[^"\\]|\\.)*+"', "", text, flags=re.DOTALL)
-    for bracket in (match[0] for match in re.finditer(r"[\[\]{}]", bare)):
-        depth += 1 if bracket in "[{" else -1
-        if depth > JSON_DEPTH:
-            raise Wrong(f"more than {JSON_DEPTH} levels")
+    _check_words(text, words)
     try:
         value = json.loads(
             text,
@@ -142,6 +139,15 @@ def read_json(data: bytes, most: int = JSON_MOST) -> Any:
     except json.JSONDecodeError as error:
         raise Wrong(f"line {error.lineno} column {error.colno}: {error.msg}") from None
     return value
+
+
+def _check_words(text: str, most: int) -> None:
+    """Refuse what costs more to read than any document that is meant well."""
+    depth, token = 0, r'"(?:[^"\\]|\\.)*+"|[\[\]{}:,]|[^\s\[\]{}:,"]+'
+    for number, match in enumerate(re.finditer(token, text, re.DOTALL), start=1):
+        depth += (match[0] in ("[", "{")) - (match[0] in ("]", "}"))
+        if depth > JSON_DEPTH or number > most:
+            raise Wrong(f"more than {JSON_DEPTH} levels, or {most} words and signs")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -488,7 +494,7 @@ _ENVELOPE = members(
 def read_envelope(data: bytes, where: str) -> Envelope:
     """Read one envelope file."""
     try:
-        found = _ENVELOPE(read_json(data, ENVELOPE_MOST), "")
+        found = _ENVELOPE(read_json(data, ENVELOPE_MOST, ENVELOPE_WORDS_MOST), "")
     except Wrong as error:
         raise Refusal("trust.malformed_envelope", where, str(error), "sign it again") from None
     signatures = tuple((one.get("keyid", ""), one["sig"]) for one in found["signatures"])
@@ -1203,7 +1209,7 @@ class Objects:
         """Return the entries at the top of a repository, whoever's they are."""
         if tree not in self.tops:
             self.tops.clear()
-            self.tops[tree] = raw_entries(self.read(tree, "tree", TREE_MOST, "/"), "/")
+            self.tops[tree] = raw_entries(self.read(tree, "tree", TOP_MOST, "/"), "/")
         return self.tops[tree]
 
     def find(self, tree: str, path: str) -> Entry | None:
@@ -1265,6 +1271,11 @@ class Folder:
     documents: dict[str, tuple[int, int]]
 
     @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return sum(one[-1] for one in (*self.tables.values(), *self.documents.values()))
+
+    @property
     def files(self) -> int:
         """How many files there are."""
         return sum(one[0] for one in (*self.tables.values(), *self.documents.values()))
@@ -1273,8 +1284,10 @@ class Folder:
 class FilesRoots:
     """Files roots of trees, each tree hashed once."""
 
-    def __init__(self, objects: Objects, file_most: int = FILE_MOST) -> None:
-        self.objects, self.file_most = objects, file_most
+    def __init__(
+        self, objects: Objects, file_most: int = FILE_MOST, files_most: int = FILES_MOST
+    ) -> None:
+        self.objects, self.file_most, self.files_most = objects, file_most, files_most
         self.known: dict[str, Folder] = {}
         self.bytes = 0
 
@@ -1319,8 +1332,9 @@ class FilesRoots:
         """Return one file as if it were a folder with nothing else."""
         data = self.objects.read(entry.oid, "blob", self.file_most, path)
         self.bytes += len(data)
-        if self.bytes > FILES_MOST:
-            raise Refusal("walk.too_large", path, f"more than {FILES_MOST} bytes below one folder")
+        if self.bytes > self.files_most:
+            what = f"more than {self.files_most} bytes below one folder"
+            raise Refusal("walk.too_large", path, what)
         leaf = hashlib.sha256(b"countersign file v1\n" + data).digest()
         if not entry.name.endswith(".csv"):
             return Folder(leaf, {}, {"": (1, len(data))})
@@ -1568,7 +1582,7 @@ class Repository:
     def __init__(self, objects: Objects, pinned: Root, environment: str, at: datetime) -> None:
         self.objects, self.environment, self.at = objects, environment, at
         self.roots, self.files = Roots(objects, pinned), FilesRoots(objects)
-        self.policies = FilesRoots(objects, POLICY_MOST)
+        self.policies = FilesRoots(objects, POLICY_MOST, POLICIES_MOST)
         self.place = f"environments/{environment}"
         self.state = State()
         self.path: list[Commit] = []
@@ -1719,11 +1733,12 @@ class Repository:
 
     def _envelope(self, folder: str, where: str, stem: str, entries: Iterable[Entry]) -> Envelope:
         """Return the one envelope of a folder, which may stand in several files."""
-        envelopes = []
-        for entry in entries:
-            if not entry.is_tree and _is_envelope(entry.name, stem):
-                path = f"{where}/{entry.name}"
-                envelopes.append(read_envelope(self._blob(entry, path), path))
+        files = [one for one in entries if not one.is_tree and _is_envelope(one.name, stem)]
+        if len(files) > SIGNATURES_MOST:
+            what = f"{len(files)} envelopes, at most {SIGNATURES_MOST} are read"
+            raise Refusal("signed.too_many_envelopes", where, what, "join them into one")
+        paths = {one: f"{where}/{one.name}" for one in files}
+        envelopes = [read_envelope(self._blob(one, path), path) for one, path in paths.items()]
         if not envelopes:
             what = f"there is no {stem}.dsse.json in {short(folder)}"
             raise Refusal("signed.no_envelope", where, what, "deny by default: sign it")
@@ -1932,11 +1947,14 @@ class Repository:
 
     def _check_policies(self, commit: Commit, release: Release) -> None:
         folder = self.objects.folder(commit.tree, "policies")
-        found = {
-            entry.name: self.policies.of(entry.oid, f"policies/{entry.name}").node.hex()
+        rails = {
+            entry.name: self.policies.of(entry.oid, f"policies/{entry.name}")
             for entry in (self.objects.level(folder, "policies") if folder else ())
             if entry.is_tree
         }
+        if sum(one.size for one in rails.values()) > POLICIES_MOST:
+            raise Refusal("walk.too_large", "policies", f"more than {POLICIES_MOST} bytes")
+        found = {name: one.node.hex() for name, one in rails.items()}
         for rail in sorted({line.rail for line in release.live} | release.policies.keys()):
             if found.get(rail) != release.policies.get(rail):
                 what = f"it is {found.get(rail)}, the release pins {release.policies.get(rail)}"

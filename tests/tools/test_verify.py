@@ -304,6 +304,20 @@ REFUSED: dict[str, tuple[Change, str]] = {
         "rails.not_pinned",
     ),
     "a pin without rules": (promise(policies={"card-bin": sha256(b"x")}), "rails.not_pinned"),
+    "an envelope of a thousand words": (
+        lambda shop: shop.commit({ENVELOPE: b"[" + b"1," * 600 + b"1]"}),
+        "trust.malformed_envelope",
+    ),
+    "seventeen envelopes": (
+        lambda shop: shop.commit(
+            {f"{PLACE}/release.s{one}.dsse.json": shop.read(ENVELOPE) for one in range(16)}
+        ),
+        "signed.too_many_envelopes",
+    ),
+    "a policy of more than a MiB": (
+        lambda shop: shop.commit({"policies/card-bin/rail.json": b" " * (1 << 20) + b"{}"}),
+        "walk.too_large",
+    ),
     "a nested document": (
         lambda shop: shop.commit({ENVELOPE: b"[" * 40 + b"]" * 40}),
         "trust.malformed_envelope",
