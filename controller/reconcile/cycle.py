@@ -19,10 +19,12 @@ from controller.adapters import collector
 from controller.adapters.postgres import DatabaseBusy, transaction
 from controller.artifacts import layout, walk
 from controller.audit.publish import Published, publish
+from controller.kernel.errors import Refused
 from controller.kernel.objects import Oid
 from controller.plan.guards import GuardTripped
 from controller.reconcile.apply import apply
 from controller.reconcile.decide import Decision, decide
+from controller.reconcile.keeping import keep_roots
 from controller.reconcile.world import NoBaseline, World
 from controller.stores.control import outbox
 from controller.stores.control import store as control
@@ -65,6 +67,7 @@ def converge(world: World) -> Iterator[Outcome]:
 def run_pass(world: World) -> Outcome:
     """Bring production one revision closer to the branch, or raise and leave it untouched.
 
+    A refused pass writes nothing but the roots that it has followed (`keeping`).
     Raises `StaleWriter`, `Fenced`, `LeaseHeld` or `DatabaseBusy` when somebody else is at it.
     """
     now = world.clock.now()
@@ -73,9 +76,13 @@ def run_pass(world: World) -> Outcome:
     if before is not None and is_settled(world, before, target):
         return Outcome(target, None, None, publish_owed(world))
     with collector.resting():
-        decision = decide(world, before, target, now)
-        if decision.held:
-            raise GuardTripped(decision.trips, plan=decision.plan.digest)
+        try:
+            decision = decide(world, before, target, now)
+            if decision.held:
+                raise GuardTripped(decision.trips, plan=decision.plan.digest)
+        except Refused:
+            keep_roots(world, before, target)
+            raise
         revision = apply(world, decision)
     return Outcome(target, revision, decision, publish_owed(world))
 

@@ -1,5 +1,6 @@
 """A key is stolen: what it signed is served on, and counts for nothing new until others sign it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -46,6 +47,46 @@ def test_after_a_revocation_the_others_sign_what_is_live_and_go_on(owners: Owner
     assert (owners.shop.revision, owners.shop.held_root_version()) == (1, 2)
     owners.publish(NEW_RANGE, by=("alice", "bob"))
     assert owners.refused() in TOO_FEW
+
+
+def test_a_revocation_that_was_seen_stays_whatever_is_pushed_afterwards(owners: Owners) -> None:
+    start = owners.shop.tip
+    revoke_bob(owners)
+    assert owners.refused() in TOO_FEW
+    assert owners.shop.held_root_version() == 2
+    assert owners.status().root.version == 2
+
+    owners.shop.force(start)
+    owners.shop.sync()
+    owners.publish(NEW_RANGE, by=("alice", "bob"))
+    assert owners.refused() in TOO_FEW
+    # The others sign what bob signed: it is the next release, and root 2 still counts.
+    owners.sign_again("carol")
+    assert owners.reconcile() == 2
+    assert owners.shop.held_root_version() == 2
+
+
+def test_a_revocation_that_too_few_signed_is_not_kept(owners: Owners) -> None:
+    owners.rotate(*owners.revokes("bob", "stolen laptop"), by=("alice",))
+
+    assert owners.refused() in TOO_FEW
+    assert owners.shop.held_root_version() == 1
+
+
+def test_a_refused_pass_keeps_a_root_once_and_moves_nothing_else(owners: Owners) -> None:
+    revoke_bob(owners)
+    before = owners.shop.applied()
+
+    assert owners.refused() in TOO_FEW
+    kept = owners.shop.footprint()
+    assert owners.refused() in TOO_FEW
+
+    after = owners.shop.applied()
+    assert before is not None
+    assert after is not None
+    assert replace(after, epoch=before.epoch) == before
+    assert owners.shop.footprint() == kept
+    owners.host("audit", "verify")
 
 
 def test_a_revoked_key_is_refused_where_it_signs(owners: Owners) -> None:

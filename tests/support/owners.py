@@ -168,7 +168,7 @@ class Owners:
     def commit(self, message: str) -> None:
         """Commit the work tree."""
         self.git("add", "-A")
-        self.git("commit", "--quiet", "--message", message)
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
 
     def git(self, *words: str) -> str:
         """Run git in the work tree, signing nothing."""
