@@ -24,7 +24,7 @@ from controller.kernel.objects import Header, History, MissingObject, Objects, O
 from controller.plan.changes import Changes
 from controller.plan.live import LiveVersion
 from controller.plan.plan import Plan, make_plan
-from controller.reconcile.admit import admit
+from controller.reconcile.admit import Memories, admit
 from controller.reconcile.rails import Rails
 from controller.reconcile.succession import signed_release
 from controller.stores.control import store as control
@@ -119,7 +119,7 @@ def released(
         history,
         release,
         rails.at(history, release.tree),
-        DictMemory(),
+        Memories(DictMemory()),
         known={},
         applied=(),
         now=now,

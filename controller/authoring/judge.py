@@ -31,7 +31,7 @@ from controller.kernel.objects import Oid
 from controller.kernel.strictjson import MalformedJson
 from controller.policy.lint import LintBundle, lint_dataset
 from controller.reconcile.acks import acknowledged
-from controller.reconcile.admit import Admitted, CountsDiffer, admit, read_bundle
+from controller.reconcile.admit import Admitted, CountsDiffer, Memories, admit, read_bundle
 from controller.reconcile.rails import Rails, RailSet
 from controller.reconcile.roots import roots_after
 from controller.reconcile.succession import NoRelease, signed_release
@@ -373,7 +373,8 @@ class _Judge:
         if expires is not None and expires <= self.now:
             raise ReleaseExpired(release.statement.serial, expires)
         acknowledged(objects, release, self.now)
-        return admit(objects, release, rails, self.memory, known={}, applied=(), now=self.now)
+        memories = Memories(self.memory)
+        return admit(objects, release, rails, memories, known={}, applied=(), now=self.now)
 
     def _lint_live(self, admitted: Admitted, rails: RailSet) -> None:
         """Judge the rows that would be live, each file and then all of them together."""

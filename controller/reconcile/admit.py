@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
+from typing import NamedTuple
 
 from controller.artifacts import bundle as bundles
 from controller.artifacts import layout, walk
@@ -29,6 +30,7 @@ from controller.reconcile.succession import SignedRelease
 from controller.stores.control.model import AppliedBundle
 from controller.trust import history
 from controller.trust.keys import KeyId
+from controller.trust.memory import VerifiedMemory
 from controller.trust.root import Root
 from controller.trust.verify import Verified
 
@@ -143,11 +145,18 @@ class Admitted:
         return found | {"release": tuple(sorted(self.release.verified.signers))}
 
 
+class Memories(NamedTuple):
+    """What need not be done twice: trees that were hashed, signatures that were good."""
+
+    hashed: MerkleMemory
+    verified: VerifiedMemory = signed.NOTHING_REMEMBERED
+
+
 def admit(
     repository: History,
     release: SignedRelease,
     rails: RailSet,
-    memory: MerkleMemory,
+    memories: Memories,
     *,
     known: Mapping[tuple[str, int], Digest],
     applied: Sequence[AppliedBundle],
@@ -169,7 +178,7 @@ def admit(
             repository,
             release,
             live,
-            memory,
+            memories,
             base=bases.get(str(live.bundle)),
             known=known,
             now=now,
@@ -181,7 +190,14 @@ def admit(
 
 
 def read_bundle(
-    objects: Objects, tree: Oid, root: Root, bundle: BundleId, version: int, now: datetime
+    objects: Objects,
+    tree: Oid,
+    root: Root,
+    bundle: BundleId,
+    version: int,
+    now: datetime,
+    *,
+    memory: VerifiedMemory = signed.NOTHING_REMEMBERED,
 ) -> tuple[BundleStatement, Verified]:
     """Return a bundle version's statement, verified and in its place."""
     path = layout.version_dir(bundle, version)
@@ -189,7 +205,8 @@ def read_bundle(
     if entry is None or not entry.is_tree:
         raise BundleMissing(path)
     role = root.role_for_bundle(bundle.rail, layout.bundle_dir(bundle))
-    verified = signed.read_signed(objects, entry.oid, path, layout.BUNDLE_STEM, role, now=now)
+    against = signed.HeldAgainst(role, root.digest, memory)
+    verified = signed.read_signed(objects, entry.oid, path, layout.BUNDLE_STEM, against, now=now)
     statement = bundles.parse(verified.payload)
     said = (statement.repository, str(statement.bundle), str(statement.version))
     place = (root.repository, str(bundle), str(version))
@@ -218,14 +235,20 @@ def _admit_bundle(
     repository: History,
     release: SignedRelease,
     live: LiveBundle,
-    memory: MerkleMemory,
+    memories: Memories,
     *,
     base: Oid | None,
     known: Mapping[tuple[str, int], Digest],
     now: datetime,
 ) -> AdmittedBundle:
     statement, verified = read_bundle(
-        repository, release.tree, release.root.root, live.bundle, live.version, now
+        repository,
+        release.tree,
+        release.root.root,
+        live.bundle,
+        live.version,
+        now,
+        memory=memories.verified,
     )
     if verified.digest != live.payload_sha256:
         raise BundleDiffers(live.path, pinned=live.payload_sha256, found=verified.digest)
@@ -233,7 +256,7 @@ def _admit_bundle(
     environment = release.statement.environment
     if environment not in statement.environments:
         raise NotForEnvironment(live.path, environment, statement.environments)
-    tree = find_files(repository, release.commit, statement, memory, base=base)
+    tree = find_files(repository, release.commit, statement, memories.hashed, base=base)
     window = live.effective(statement.window)
     version = LiveVersion(live.bundle, live.version, tree, window)
     return AdmittedBundle(statement, verified.digest, verified.signers, version)

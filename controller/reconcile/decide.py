@@ -20,7 +20,7 @@ from controller.plan.live import LiveVersion
 from controller.plan.plan import Plan, make_plan
 from controller.plan.whole import FileFacts
 from controller.reconcile.acks import Acknowledged, acknowledged
-from controller.reconcile.admit import Admitted, admit
+from controller.reconcile.admit import Admitted, Memories, admit
 from controller.reconcile.inspect import inspect
 from controller.reconcile.pinned import check_pin
 from controller.reconcile.succession import (
@@ -92,7 +92,8 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
     applied = accepted.live
     rails = world.rails.at(repository, release.tree)
     known = accepted.bundle_versions
-    admitted = admit(repository, release, rails, memory, known=known, applied=applied, now=now)
+    memories = Memories(memory, world.recall.verified)
+    admitted = admit(repository, release, rails, memories, known=known, applied=applied, now=now)
     proven = Proven(repository, memory, _files_roots((*applied, *admitted.applied_bundles)))
     facts: dict[Oid, FileFacts] = {}
     report = inspect(proven, admitted, applied, facts)

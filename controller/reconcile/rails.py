@@ -62,15 +62,7 @@ class RailSet:
         if name not in self._read:
             if name not in self.names:
                 raise UnknownRail(name, self.names)
-            own, shared = f"{name}/", ("_common/", "_codes/")
-            self._read[name] = read_rail(
-                name,
-                {
-                    path.removeprefix(own): data
-                    for path, data in self.files.items()
-                    if path.startswith(own) or path.startswith(shared)
-                },
-            )
+            self._read[name] = read_rail(name, rail_files(self.files, name))
         return self._read[name]
 
     def check_pins(self, pinned: Mapping[str, Digest], used: set[str]) -> None:
@@ -94,6 +86,16 @@ def read_policies(objects: Objects, folder: Oid) -> dict[str, bytes]:
             raise walk.TooLarge("policies", size=size_bytes, size_max=POLICIES_MAX_BYTES)
         found[file.path.removeprefix("policies/")] = objects.read(file.oid)
     return found
+
+
+def rail_files(files: Files, name: str) -> dict[str, bytes]:
+    """Return the files of one rail, those it shares with others among them."""
+    own, shared = f"{name}/", ("_common/", "_codes/")
+    return {
+        path.removeprefix(own): data
+        for path, data in files.items()
+        if path.startswith((own, *shared))
+    }
 
 
 class Rails:

@@ -4,14 +4,17 @@ Nothing here is believed longer than it is true: what was read counts for one st
 roots count for the bytes they were made from, and hashes for the tree whose files were read.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from controller.adapters.postgres import Connection
 from controller.stores.control import known
+from controller.stores.control import store as control
 from controller.stores.control.known import Known
 from controller.stores.control.memory import DatabaseMemory
-from controller.stores.control.model import Applied
+from controller.stores.control.model import Applied, AppliedBundle
 from controller.trust import root
+from controller.trust.memory import LatestRemembered
 from controller.trust.root import Pin, TrustedRoot
 
 _CHAINS_MAX = 8
@@ -26,13 +29,24 @@ class Recall:
         self._known: Known | None = None
         self._roots: dict[tuple[bytes, ...], TrustedRoot] = {}
         self.hashed = DatabaseMemory(connection)
+        self.verified = LatestRemembered()
 
     def known(self, environment: str, before: Applied | None) -> Known:
-        """Return what was accepted up to one state of production."""
+        """Return what was accepted up to one state of production.
+
+        Roots are asked for each time: they may be accepted, or pinned anew, while nothing moves.
+        """
         if self._known is None or before is None or before != self._before:
             self.learn(before, known.read(self._connection, environment))
-        assert self._known is not None
-        return self._known
+            assert self._known is not None
+            return self._known
+        return replace(self._known, roots=control.roots(self._connection))
+
+    def live(self, environment: str, before: Applied) -> tuple[AppliedBundle, ...]:
+        """Return the bundle versions that one state of production serves."""
+        if self._known is None or before != self._before:
+            return self.known(environment, before).live
+        return self._known.live
 
     def learn(self, applied: Applied | None, accepted: Known) -> None:
         """Take note of what is accepted now that production is at `applied`."""

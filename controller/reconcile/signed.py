@@ -6,10 +6,12 @@ review it, a plain copy of exactly the signed bytes. Anything else in the folder
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from controller.artifacts import walk
 from controller.artifacts.layout import is_envelope_name
 from controller.artifacts.walk import Entry
+from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import Objects, Oid
 from controller.trust.core import Role
@@ -21,7 +23,18 @@ from controller.trust.envelope import (
     parse,
 )
 from controller.trust.keys import PublicKey
-from controller.trust.verify import Verified, verify
+from controller.trust.memory import NothingRemembered, VerifiedMemory, verify_files
+from controller.trust.verify import Verified
+
+NOTHING_REMEMBERED = NothingRemembered()
+
+
+class HeldAgainst(NamedTuple):
+    """Who has to sign, the digest of the root that says so, and what is remembered of both."""
+
+    role: Role[PublicKey]
+    root: Digest
+    memory: VerifiedMemory = NOTHING_REMEMBERED
 
 
 class NotSigned(Untrusted):
@@ -89,7 +102,7 @@ def read_signed(
     directory: Oid,
     path: str,
     stem: str,
-    role: Role[PublicKey],
+    against: HeldAgainst,
     *,
     now: datetime,
     beside: Collection[str] = (),
@@ -104,8 +117,18 @@ def read_signed(
         known = entry.name == copy or entry.name in beside
         if not known and not (is_envelope_name(entry.name, stem) and not entry.is_tree):
             raise StrangeFile(f"{path}/{entry.name}")
-    envelopes = open_envelopes(objects, entries, path, stem)
-    verified = verify(envelopes, role, payload_type=IN_TOTO, now=now)
+    found = envelope_files(entries, path, stem)
+    if not found:
+        raise NotSigned(path, stem)
+    files = {where: read(objects, one, where) for one in found for where in [f"{path}/{one.name}"]}
+    verified = verify_files(
+        files,
+        against.role,
+        root=against.root,
+        payload_type=IN_TOTO,
+        now=now,
+        memory=against.memory,
+    )
     plain = next((entry for entry in entries if entry.name == copy), None)
     if plain is None or read(objects, plain, f"{path}/{copy}") != verified.payload:
         raise CopyDiffers(f"{path}/{copy}")

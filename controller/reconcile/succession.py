@@ -121,8 +121,9 @@ def signed_release(
     if entry is None or not entry.is_tree:
         raise NoRelease(environment, commit)
     role = trusted.root.release_role(environment)
+    against = signed.HeldAgainst(role, trusted.root.digest)
     verified = signed.read_signed(
-        repository, entry.oid, path, layout.RELEASE_STEM, role, now=now, beside=_BESIDE
+        repository, entry.oid, path, layout.RELEASE_STEM, against, now=now, beside=_BESIDE
     )
     statement = release.parse(verified.payload)
     said = (statement.repository, statement.environment)

@@ -12,9 +12,10 @@ from controller.stores.control.model import AppliedBundle, RootRecord
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Accepted so far, as it is as long as `controller.applied` does not move.
+    """Accepted so far.
 
-    All of it is written in transactions that move it, and in no others.
+    Versions and what is live are written in transactions that move `controller.applied`, and in no
+    others; roots may be accepted without.
     """
 
     roots: tuple[RootRecord, ...]

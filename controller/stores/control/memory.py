@@ -23,8 +23,8 @@ class DatabaseMemory:
     that was rolled back loses none.
     """
 
-    def __init__(self, connection: Connection[Any]) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection[Any], *, entries_max: int = ENTRIES_MAX) -> None:
+        self._connection, self._entries_max = connection, entries_max
         self._known: dict[Oid, Record] = {}
         self._depths: dict[Oid, int] = {}
         self._new: dict[Oid, Oid | None] = {}
@@ -67,7 +67,7 @@ class DatabaseMemory:
     def settled(self) -> None:
         """Take note that the transaction of the last `flush` was committed."""
         self._new.clear()
-        if self._entries > ENTRIES_MAX:
+        if self._entries > self._entries_max:
             self._known.clear()
             self._depths.clear()
             self._entries = 0
