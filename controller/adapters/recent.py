@@ -12,16 +12,19 @@ class RecentObjects:
     Threads may share one: at worst an object is read twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, object_bytes_max: int = OBJECT_BYTES_MAX, bytes_max: int = BYTES_MAX
+    ) -> None:
+        self._object_bytes_max, self._bytes_max = object_bytes_max, bytes_max
         self._kept: dict[Oid, tuple[str, bytes]] = {}
         self._bytes = 0
         self.get = self._kept.get
 
     def put(self, oid: Oid, kind: str, data: bytes) -> None:
         """Keep an object that is small enough; when there are too many, begin anew."""
-        if len(data) > OBJECT_BYTES_MAX or oid in self._kept:
+        if len(data) > self._object_bytes_max or oid in self._kept:
             return
-        if self._bytes + len(data) > BYTES_MAX:
+        if self._bytes + len(data) > self._bytes_max:
             self._kept.clear()
             self._bytes = 0
         self._kept[oid] = kind, data

@@ -187,7 +187,7 @@ class _Reader:
             codes=codes,
             blocks=blocks,
             schemes=schemes,
-            digest=_digest(self._files),
+            digest=rail_digest(self._files),
             by_id={rule.id: rule for rule in (*common, *own)},
         )
 
@@ -329,6 +329,8 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
     )
 
 
-def _digest(files: Files) -> Digest:
-    digests = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
-    return sha256(canonical({"checks": CHECKS_VERSION, "files": digests}))
+def rail_digest(files: Files, *, checks: int = CHECKS_VERSION) -> Digest:
+    """Return what stands for a rail's files and for the version of the checks that read them."""
+    judging = {path: data for path, data in files.items() if not _is_beside(path)}
+    digests = {path: hashlib.sha256(data).hexdigest() for path, data in judging.items()}
+    return sha256(canonical({"checks": checks, "files": digests}))

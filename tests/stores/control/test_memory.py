@@ -2,12 +2,9 @@
 
 from typing import Any
 
-import pytest
-
 from controller.adapters.postgres import Connection
 from controller.artifacts.merkle import Item, Record
 from controller.kernel.objects import Oid
-from controller.stores.control import memory as memories
 from controller.stores.control.memory import CHAIN_MAX, DatabaseMemory
 from tests.support.control import some_oid
 
@@ -121,10 +118,9 @@ def test_what_was_rolled_back_is_written_with_the_next_flush(database: Connectio
 
 
 def test_a_memory_that_grew_too_big_starts_anew_and_asks_the_database(
-    database: Connection[Any], monkeypatch: pytest.MonkeyPatch
+    database: Connection[Any],
 ) -> None:
-    monkeypatch.setattr(memories, "ENTRIES_MAX", 2)
-    memory = DatabaseMemory(database)
+    memory = DatabaseMemory(database, entries_max=2)
     memory.put(some_oid(1), record(1, 2, 3), None)
     memory.flush()
     memory.settled()
