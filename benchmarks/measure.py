@@ -1,4 +1,4 @@
-"""Wall time, processor time of us, our children and the server, medians, and peak memory."""
+"""Wall time, processor time of us, our children and the server, and medians."""
 
 import os
 import resource
@@ -73,11 +73,3 @@ def server_cpu(postmaster: int | None) -> float:
         elif int(fields[1]) == postmaster:
             ticks += sum(int(field) for field in fields[11:13])
     return ticks / _TICKS
-
-
-def peak_memory_bytes() -> int:
-    """Return the most memory this process ever held, its own alone, not its parent's."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0

@@ -1,13 +1,16 @@
 """The apply: three ways to one result, and refusals that name their rows."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
-from controller.adapters.postgres import Connection
+from controller.adapters.forks import ForkDied
+from controller.adapters.postgres import Connection, transaction
 from controller.plan.rows import SourceFile, StoredRow
 from controller.plan.shard import ShardChange
 from controller.stores.directory import store
+from controller.stores.directory.copytext import FileText, rendered_here
 from controller.stores.directory.errors import (
     AlreadyThere,
     BaseDiffers,
@@ -16,7 +19,20 @@ from controller.stores.directory.errors import (
     OverlappingWindows,
     PartialOverlap,
 )
-from tests.support.directory import FILE, OPEN, card_range, days, participant, row, shards
+from tests.support.directory import (
+    FILE,
+    OPEN,
+    MemoryObjects,
+    card_range,
+    cells,
+    changes,
+    csv,
+    days,
+    participant,
+    row,
+    shards,
+    version,
+)
 
 Database = Connection[Any]
 WAYS = pytest.mark.parametrize("way", ["delta", "staged", "rebuild"])
@@ -218,3 +234,20 @@ def test_history_cannot_be_rewritten(database: Database) -> None:
 
     with pytest.raises(Exception, match="append-only"):
         database.execute("DELETE FROM directory.participant_history")
+
+
+def test_a_load_whose_text_ends_too_early_leaves_the_table_as_it_was(database: Database) -> None:
+    objects = MemoryObjects()
+    files = {"participants.csv": csv("participants", [cells("participants", id="a")])}
+    some = changes(objects, [], [version(objects, files)])
+
+    def dying(wanted: Sequence[FileText]) -> Iterator[bytes]:
+        yield from rendered_here(objects)(wanted)
+        raise ForkDied(-9)
+
+    with pytest.raises(ForkDied), transaction(database):
+        store.apply(database, some, revision=1, changed={"participants": 10**6}, render=dying)
+
+    assert store.stored_rows(database, "participants") == []
+    store.apply(database, some, revision=1, changed={"participants": 10**6})
+    assert [one.parts for one in store.stored_rows(database, "participants")] == [("a",)]
