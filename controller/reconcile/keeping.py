@@ -6,7 +6,6 @@ the branch again, and the key would be believed once more.
 """
 
 from controller.adapters.postgres import transaction
-from controller.kernel.canonical import sha256
 from controller.kernel.errors import ControllerError, Unavailable
 from controller.kernel.objects import Oid
 from controller.reconcile.decide import held_root
@@ -46,7 +45,7 @@ def _new_roots(world: World, known: Known, target: Oid) -> tuple[RootRecord, ...
         return ()
     first = start.root.version + 1
     return tuple(
-        RootRecord(version, sha256(parse(envelope).payload), envelope)
+        RootRecord(version, parse(envelope).digest, envelope)
         for version, envelope in enumerate(envelopes, start=first)
     )
 
