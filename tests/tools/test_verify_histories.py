@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
 
 from controller.artifacts import layout
@@ -161,7 +161,7 @@ def played(story: Story, acts: Iterable[tuple[str, int]]) -> None:
 
 
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -170,6 +170,8 @@ def played(story: Story, acts: Iterable[tuple[str, int]]) -> None:
         st.tuples(st.sampled_from(sorted(ACTS)), st.integers(0, 5)), min_size=3, max_size=7
     )
 )
+@example(acts=[("floor", 0), ("drop a root", 0), ("next root by one", 0)])
+@example(acts=[("publish two", 0), ("reset", 1), ("follow", 1), ("go back signed", 0)])
 def test_both_judges_agree_after_every_commit(
     audited_day: tuple[Path, str], server_url: str, acts: list[tuple[str, int]]
 ) -> None:
