@@ -9,7 +9,7 @@ import pytest
 from controller.authoring.compare import Comparison, Side, compare, drafts, released
 from controller.authoring.staged import NEXT, NoSuchCommit, commit_named, work_tree
 from controller.kernel.instants import Window
-from controller.plan.changes import UnreadableRows
+from controller.plan.shard import UnreadableRows
 from controller.trust.core import ThresholdNotMet
 from controller.trust.root import Pin
 from tests.support import world
