@@ -149,6 +149,12 @@ def changed(shop: Shop) -> set[str]:
     return {line[3:] for line in status.decode().splitlines()}
 
 
+def kinds(effects: list[str]) -> list[str]:
+    """Return each kind of effect once, in order: git alone knows which objects it has already."""
+    stored = ["store an object" if "/.git/objects/" in one else one for one in told(effects)]
+    return list(dict.fromkeys(stored))
+
+
 by_name = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 
 
@@ -164,7 +170,7 @@ def test_every_effect_of_a_command_is_listed(
 
     assert command.is_done(shop)
     assert changed(shop) == set(command.leaves)
-    listed(f"countersign {command.name}", told(watched.effects))
+    listed(f"countersign {command.name}", kinds(watched.effects))
 
 
 @pytest.mark.slow
