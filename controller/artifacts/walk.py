@@ -158,15 +158,19 @@ def judged(objects: Objects, tree: Oid, path: str) -> tuple[tuple[Entry, ...], l
 
 def _level(raw: bytes, path: str) -> tuple[Entry, ...]:
     found = _ENTRY.findall(raw)
+    if not found and not raw:
+        return ()
+    modes, names, oids = zip(*found, strict=True) if found else ((), (), ())
     # The expression skips what it does not know, so the sizes tell whether it knew everything.
-    if sum(len(mode) + len(name) + 22 for mode, name, _ in found) != len(raw):
+    if sum(map(len, modes)) + sum(map(len, names)) + 22 * len(found) != len(raw):
         raise _first_fault(raw, path)
     keys = [name + b"/" if mode == _DIRECTORY else name for mode, name, _ in found]
-    if any(left >= right for left, right in pairwise(keys)):
+    if len(set(keys)) != len(keys) or sorted(keys) != keys:
         raise BadTree(path, "entries out of order, or a name that stands twice")
-    if len({name for _, name, _ in found}) != len(found):
+    if len(set(names)) != len(found):
         raise BadTree(path, "a name that is a file and a directory at once")
-    return tuple(Entry(name.decode(), mode == _DIRECTORY, oid) for mode, name, oid in found)
+    trees = [mode == _DIRECTORY for mode in modes]
+    return tuple(map(Entry._make, zip(map(bytes.decode, names), trees, oids, strict=True)))
 
 
 def files(
