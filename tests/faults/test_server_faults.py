@@ -16,14 +16,13 @@ from controller.adapters.embedded import EmbeddedPostgres
 from controller.adapters.migrations import migrate
 from controller.adapters.postgres import DatabaseFull, DatabaseUnavailable, connect, with_database
 from controller.kernel.errors import ControllerError
-from tests.faults.stories import STORIES, one_range
+from tests.faults.stories import many_ranges, one_range
 from tests.faults.test_pass_crashes import assert_proven, assert_whole
 from tests.support import world
 from tests.support.postgres import passable_folder
 from tests.support.world import Shop
 
 ROOM_MIB, LEFT_BYTES = 48, 64 * 1024
-MANY_ROWS = next(story for story in STORIES if story.name == "a release, many rows")
 
 
 def test_a_server_that_is_killed_in_the_middle_of_a_pass_loses_nothing_and_adds_nothing(
@@ -115,7 +114,7 @@ def test_a_server_without_room_says_so_and_a_pass_with_room_finishes(
             shop = Shop.copy(first_day, tmp_path, connection)
             shop.reconcile()
             assert_whole(shop, states)
-            MANY_ROWS.begin(shop, 1)
+            many_ranges(shop, 1, count=999)
             ballast = fill(disk, connection)
 
             with pytest.raises(DatabaseFull) as found:
