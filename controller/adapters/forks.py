@@ -9,10 +9,12 @@ same, with its type and its facts, as if there had been no fork.
 import ctypes
 import os
 import pickle
+import select
 import signal
 import struct
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +26,9 @@ from controller.kernel.errors import Unavailable
 
 FORKS_MAX = 4
 
+AHEAD_BYTES_MAX = 64 * 1024 * 1024
+"""So many bytes of answers each fork keeps while its parent is busy elsewhere."""
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Work = Callable[[Sequence[Item]], Iterator[Answer]]
@@ -34,7 +39,7 @@ _QUIET_THREADS = frozenset({"postgres-keeper"})
 
 _SIZE = struct.Struct(">q")
 _STUMBLED = -1
-_PIPE_BYTES = 1024 * 1024  # so that a fork goes on while its parent is busy
+_PIPE_BYTES = 1024 * 1024
 _F_SETPIPE_SZ = 1031
 _PR_SET_PDEATHSIG = 1
 
@@ -143,16 +148,46 @@ class _Fork:
 
 
 def _answer(work: Work[Item, Answer], share: Sequence[Sequence[Item]], pipe: int) -> None:
-    with os.fdopen(pipe, "wb") as out:
-        try:
-            answers = work([item for batch in share for item in batch])
-            for batch in share:
-                data = pickle.dumps(list(islice(answers, len(batch))), pickle.HIGHEST_PROTOCOL)
-                out.write(_SIZE.pack(len(data)))
-                out.write(data)
-                out.flush()
-        except Exception:  # noqa: BLE001  the parent meets it again and says what it is
-            out.write(_SIZE.pack(_STUMBLED))
+    outlet = _Outlet(pipe)
+    try:
+        answers = work([item for batch in share for item in batch])
+        for batch in share:
+            data = pickle.dumps(list(islice(answers, len(batch))), pickle.HIGHEST_PROTOCOL)
+            outlet.put(_SIZE.pack(len(data)))
+            outlet.put(data)
+    except Exception:  # noqa: BLE001  the parent meets it again and says what it is
+        outlet.put(_SIZE.pack(_STUMBLED))
+    outlet.wait_for_room(0)
+
+
+class _Outlet:
+    """What a parent has not read yet; kept, up to a bound, so that a fork can run ahead."""
+
+    def __init__(self, pipe: int) -> None:
+        os.set_blocking(pipe, False)
+        self._pipe, self._kept, self._bytes = pipe, deque[memoryview](), 0
+
+    def put(self, data: bytes) -> None:
+        """Give what the pipe takes at once and keep the rest."""
+        self._kept.append(memoryview(data))
+        self._bytes += len(data)
+        self._give()
+        self.wait_for_room(AHEAD_BYTES_MAX)
+
+    def wait_for_room(self, bytes_max: int) -> None:
+        """Wait until no more than so many bytes are kept."""
+        while self._bytes > bytes_max:
+            select.select([], [self._pipe], [])
+            self._give()
+
+    def _give(self) -> None:
+        with suppress(BlockingIOError):
+            while self._kept:
+                given = os.write(self._pipe, self._kept[0])
+                self._bytes -= given
+                self._kept[0] = self._kept[0][given:]
+                if not self._kept[0]:
+                    self._kept.popleft()
 
 
 def _die_with(parent: int) -> None:

@@ -5,13 +5,20 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.adapters.forks import FORKS_MAX, ForkDied, forks_wanted, shared_out
+from controller.adapters.forks import (
+    AHEAD_BYTES_MAX,
+    FORKS_MAX,
+    ForkDied,
+    forks_wanted,
+    shared_out,
+)
 from controller.adapters.postgres import Connection
 from controller.kernel.errors import Refused
 
@@ -168,3 +175,24 @@ def test_a_process_without_threads_forks_for_each_processor() -> None:
     processors = len(os.sched_getaffinity(0))
 
     assert int(alone.stdout) == (min(processors, FORKS_MAX) if processors > 1 else 0)
+
+
+def test_a_fork_runs_ahead_of_a_busy_parent_up_to_a_bound() -> None:
+    reading, writing = os.pipe()
+
+    def eager(numbers: Sequence[int]) -> Iterator[bytes]:
+        for _ in numbers:
+            os.write(writing, b".")
+            yield bytes(AHEAD_BYTES_MAX // 4)
+
+    answers = shared_out(eager, [[number] for number in range(20)], 1)
+    next(answers)
+    os.set_blocking(reading, False)
+    time.sleep(1)
+    made = len(os.read(reading, 100))
+    rest = len(list(answers))
+    os.close(reading)
+    os.close(writing)
+
+    assert 5 <= made <= 8
+    assert rest == 19

@@ -16,6 +16,7 @@ from controller.plan.shard import ShardChange, Windows
 from controller.plan.strategy import Strategy, choose
 from controller.plan.whole import WholeFile
 from controller.stores.directory import digest, files
+from controller.stores.directory.copied import Sending
 from controller.stores.directory.copytext import Render, rendered_here
 from controller.stores.directory.few import FewLoad
 from controller.stores.directory.model import Applied
@@ -70,14 +71,15 @@ def apply(
     statements promise them: it chooses the way, not the outcome. `render` makes the text of whole
     files that go through COPY; without it that is done here, one after the other.
     """
-    loads = _taken(connection, changes, revision, changed, render)
+    loads, wholes = _taken(connection, changes, revision, changed)
+    done = _sent(connection, loads, wholes, render) if wholes else {}
     ordered = [name for name in STORE_TABLES if name in loads]
     rebuilt = frozenset(name for name in ordered if isinstance(loads[name], RebuiltLoad))
     live = {name: f"directory.{table.name}" for name, table in STORE_TABLES.items()}
     live |= {name: load.live for name, load in loads.items()}
     few = all(isinstance(load, FewLoad) for load in loads.values())
     with connection.pipeline() if few else nullcontext():
-        applied = tuple(loads[name].write() for name in ordered)
+        applied = tuple(done[name] if name in done else loads[name].write() for name in ordered)
         for name in ordered:
             loads[name].check_references(live, rebuilt)
         for name in ordered:
@@ -92,11 +94,11 @@ def _taken(
     changes: Iterable[FileChange],
     revision: int,
     changed: Mapping[str, int],
-    render: Render | None,
-) -> dict[str, Load]:
-    """Hand every row, or every whole file, to its table's load."""
+) -> tuple[dict[str, Load], list[WholeFile]]:
+    """Hand every row to its table's load; return the loads, and the files that are copied whole."""
     sizes = digest.renewed(connection)
     loads: dict[str, Load] = {}
+    wholes: list[WholeFile] = []
 
     def load_of(table: str) -> Load:
         if table not in loads:
@@ -104,22 +106,49 @@ def _taken(
             loads[table] = _load(connection, table, strategy, revision)
         return loads[table]
 
-    for kind, some in groupby(changes, key=_kind):
-        load = load_of(kind.table) if kind is not None else None
-        if isinstance(load, StagedLoad | RebuiltLoad):
-            wholes = [file for file in some if isinstance(file, WholeFile)]
-            numbers = files.number(connection, {file.source for file in wholes if file.coming})
-            load.add_files(wholes, numbers, render or rendered_here(wholes[0].objects))
-            continue
-        for batch in _batches(map(rows_of, some)):
-            numbers = files.number(connection, {shard.source for shard in batch if shard.added})
-            for table, shards in _by_table(batch).items():
-                load_of(table).add(
-                    (row for shard in shards for row in shard.removed),
-                    (row for shard in shards for row in shard.added),
-                    numbers,
-                )
-    return loads
+    def row_by_row() -> Iterator[ShardChange]:
+        for change in changes:
+            load = load_of(change.table)
+            if isinstance(change, WholeFile) and isinstance(load, StagedLoad | RebuiltLoad):
+                wholes.append(change)
+            else:
+                yield rows_of(change)
+
+    for batch in _batches(row_by_row()):
+        numbers = files.number(connection, {shard.source for shard in batch if shard.added})
+        for table, shards in _by_table(batch).items():
+            load_of(table).add(
+                (row for shard in shards for row in shard.removed),
+                (row for shard in shards for row in shard.added),
+                numbers,
+            )
+    return loads, wholes
+
+
+def _sent(
+    connection: Connection[Any],
+    loads: Mapping[str, Load],
+    wholes: list[WholeFile],
+    render: Render | None,
+) -> dict[str, Applied]:
+    """Copy whole files, table by table; write each table while the next one's text is made."""
+    numbers = files.number(connection, {file.source for file in wholes if file.coming})
+    sendings: list[Sending] = []
+    order = list(STORE_TABLES)
+    for kind, some in groupby(sorted(wholes, key=lambda one: order.index(one.table)), key=_kind):
+        load = loads[kind.table]
+        assert isinstance(load, StagedLoad | RebuiltLoad)
+        sendings += load.sendings(list(some), numbers)
+    render = render or rendered_here(wholes[0].objects)
+    texts = render([wanted for sending in sendings for wanted in sending.wanted])
+    done: dict[str, Applied] = {}
+    for table, here in groupby(sendings, key=lambda sending: sending.table):
+        load = loads[table]
+        assert isinstance(load, StagedLoad | RebuiltLoad)
+        for sending in here:
+            load.send(sending, texts)
+        done[table] = load.write()
+    return done
 
 
 class _Kind(NamedTuple):
@@ -131,10 +160,8 @@ class _Kind(NamedTuple):
     coming: Windows
 
 
-def _kind(change: FileChange) -> _Kind | None:
-    if isinstance(change, ShardChange):
-        return None
-    return _Kind(change.table, change.facts.columns, change.going, change.coming)
+def _kind(file: WholeFile) -> _Kind:
+    return _Kind(file.table, file.facts.columns, file.going, file.coming)
 
 
 def _load(connection: Connection[Any], table: str, strategy: Strategy, revision: int) -> Load:

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from controller.adapters.postgres import Connection
 from controller.kernel.instants import Window
 from controller.plan.rows import SourceFile, StoredRow
 from controller.plan.whole import WholeFile
-from controller.stores.directory.copytext import FileText, Render, columns_of
+from controller.stores.directory.copytext import FileText, columns_of
+from controller.stores.directory.errors import NotAllCopied
 from controller.stores.directory.sql import QUERIES
 from controller.stores.directory.statements import columns
 from controller.stores.directory.tables import STORE_TABLES, window_texts
@@ -17,6 +18,17 @@ from controller.stores.directory.tables import STORE_TABLES, window_texts
 _PORTION_LINES = 500
 _SPECIAL = re.compile(r"[\\\n\r]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+class Sending(NamedTuple):
+    """One COPY: into which columns of which table of ours, in which window, which files' texts."""
+
+    table: str
+    target: str
+    columns: tuple[str, ...]
+    window: Window
+    wanted: list[FileText]
+    rows: int
 
 
 class Copied:
@@ -53,34 +65,38 @@ class Copied:
         )
         self.incoming += self._copy(self._put, (self._line(row, numbers) for row in added))
 
-    def add_files(
-        self, files: Sequence[WholeFile], numbers: Mapping[SourceFile, int], render: Render
-    ) -> None:
-        """Copy the rows of whole files, all with the same columns and windows."""
+    def sendings(
+        self, files: Sequence[WholeFile], numbers: Mapping[SourceFile, int]
+    ) -> Iterator[Sending]:
+        """Yield what is to be sent of whole files, all with the same columns and windows."""
         one = files[0]
         names, rows = one.facts.columns, sum(file.facts.rows for file in files)
         for window in one.going:
-            texts = render([_wanted(file, None) for file in files])
-            self._send(self._leaving, ("row_key",), window, texts)
-            self.leaving += rows
+            wanted = [_wanted(file, None) for file in files]
+            yield Sending(self._table, self._leaving, ("row_key",), window, wanted, rows)
         for window in one.coming:
-            texts = render([_wanted(file, numbers[file.source]) for file in files])
-            self._send(self._incoming, columns_of(self._table, names), window, texts)
-            self.incoming += rows
+            wanted = [_wanted(file, numbers[file.source]) for file in files]
+            into = columns_of(self._table, names)
+            yield Sending(self._table, self._incoming, into, window, wanted, rows)
 
-    def _send(
-        self, target: str, names: tuple[str, ...], window: Window, texts: Iterator[bytes]
-    ) -> None:
+    def send(self, sending: Sending, texts: Iterator[bytes]) -> None:
         """Copy texts into a table of ours whose other columns are the same for all of them."""
-        start, end = window_texts(window)
+        start, end = window_texts(sending.window)
         same = {"effective_from": start, "effective_to": end, "revision": str(self._revision)}
-        if target == self._leaving:
+        if sending.target == self._leaving:
             same = {"effective_from": start}
-        self._say_once(target, "SET DEFAULT", same)
-        with self._connection.cursor().copy(self._copy_in(target, names)) as copy:
-            for text in texts:
+            self.leaving += sending.rows
+        else:
+            self.incoming += sending.rows
+        self._say_once(sending.target, "SET DEFAULT", same)
+        statement = self._copy_in(sending.target, sending.columns)
+        cursor = self._connection.cursor()
+        with cursor.copy(statement) as copy:
+            for text in islice(texts, len(sending.wanted)):
                 copy.write(text)
-        self._say_once(target, "DROP DEFAULT", dict.fromkeys(same, ""))
+        if cursor.rowcount != sending.rows:
+            raise NotAllCopied(sending.table, planned=sending.rows, copied=cursor.rowcount)
+        self._say_once(sending.target, "DROP DEFAULT", dict.fromkeys(same, ""))
 
     def _say_once(self, target: str, what: str, same: Mapping[str, str]) -> None:
         changes = [

@@ -86,6 +86,19 @@ class AlreadyThere(Corrupt):
         self.table, self.expected, self.put = table, expected, put
 
 
+class NotAllCopied(Corrupt):
+    """Other rows came out of whole files than the plan counted in them."""
+
+    code = "directory.not_all_copied"
+
+    def __init__(self, table: str, *, planned: int, copied: int) -> None:
+        super().__init__(
+            f"{table}: {planned} rows were to be copied, {copied} were",
+            hint="nothing was applied; run it again, and report it when it happens twice",
+        )
+        self.table, self.planned, self.copied = table, planned, copied
+
+
 def clash(rows: Sequence[RowFacts]) -> Refused:
     """Return the error for two rows of one row key: different keys collide, else windows do."""
     one, other = rows

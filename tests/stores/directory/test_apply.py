@@ -10,12 +10,13 @@ from controller.adapters.postgres import Connection, transaction
 from controller.plan.rows import SourceFile, StoredRow
 from controller.plan.shard import ShardChange
 from controller.stores.directory import store
-from controller.stores.directory.copytext import FileText, rendered_here
+from controller.stores.directory.copytext import FileText, Render
 from controller.stores.directory.errors import (
     AlreadyThere,
     BaseDiffers,
     DanglingReference,
     KeyCollision,
+    NotAllCopied,
     OverlappingWindows,
     PartialOverlap,
 )
@@ -236,18 +237,38 @@ def test_history_cannot_be_rewritten(database: Database) -> None:
         database.execute("DELETE FROM directory.participant_history")
 
 
-def test_a_load_whose_text_ends_too_early_leaves_the_table_as_it_was(database: Database) -> None:
+def two_files(database: Database, render: Render | None = None) -> None:
     objects = MemoryObjects()
-    files = {"participants.csv": csv("participants", [cells("participants", id="a")])}
+    files = {
+        f"participants/{key}.csv": csv("participants", [cells("participants", id=key)])
+        for key in "ab"
+    }
     some = changes(objects, [], [version(objects, files)])
+    changed = {"participants": 10**6}
+    with transaction(database):
+        store.apply(database, some, revision=1, changed=changed, render=render)
 
+
+def test_a_load_whose_text_does_not_come_leaves_the_table_as_it_was(database: Database) -> None:
     def dying(wanted: Sequence[FileText]) -> Iterator[bytes]:
-        yield from rendered_here(objects)(wanted)
+        yield b"1\ta\tA" + b"\t" * 9 + b"\t%d\n" % (wanted[0].file_id or 0)
         raise ForkDied(-9)
 
-    with pytest.raises(ForkDied), transaction(database):
-        store.apply(database, some, revision=1, changed={"participants": 10**6}, render=dying)
+    with pytest.raises(ForkDied):
+        two_files(database, dying)
 
     assert store.stored_rows(database, "participants") == []
-    store.apply(database, some, revision=1, changed={"participants": 10**6})
-    assert [one.parts for one in store.stored_rows(database, "participants")] == [("a",)]
+    two_files(database)
+    assert [one.parts for one in store.stored_rows(database, "participants")] == [("a",), ("b",)]
+
+
+def test_a_load_that_brings_fewer_rows_than_were_planned_is_refused(database: Database) -> None:
+    def lazy(wanted: Sequence[FileText]) -> Iterator[bytes]:
+        del wanted
+        return iter(())
+
+    with pytest.raises(NotAllCopied) as refusal:
+        two_files(database, lazy)
+
+    assert (refusal.value.planned, refusal.value.copied) == (2, 0)
+    assert store.stored_rows(database, "participants") == []
