@@ -7,6 +7,8 @@ the digest above it, up to the signed files root, and every file against its dir
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import ne
+from typing import NamedTuple
 
 from controller.artifacts import merkle, walk
 from controller.artifacts.merkle import MerkleMemory, Record
@@ -15,6 +17,8 @@ from controller.kernel.errors import Corrupt
 from controller.kernel.objects import Header, Objects, Oid
 
 KEPT_BYTES_MAX = 16 * 1024 * 1024
+ENTRIES_MAX = 200_000
+"""So many entries of proven directories are kept in a process at most."""
 
 
 class Unproven(Corrupt):
@@ -31,11 +35,51 @@ class Unproven(Corrupt):
         self.oid, self.reason = oid, reason
 
 
-class Proven:
-    """The objects of some files trees, as `kernel.objects.Objects`; `roots` are signed."""
+class Directory(NamedTuple):
+    """A directory that was held against a digest: its bytes, and what they say of its entries."""
 
-    def __init__(self, objects: Objects, memory: MerkleMemory, roots: Mapping[Oid, Digest]) -> None:
+    digest: bytes
+    raw: bytes
+    digests: dict[Oid, bytes]
+    directories: frozenset[Oid]
+
+
+class Directories:
+    """The directories that this process has held against a digest; bounded."""
+
+    def __init__(self, *, entries_max: int = ENTRIES_MAX) -> None:
+        self._known: dict[Oid, Directory] = {}
+        self._entries, self._entries_max = 0, entries_max
+
+    def get(self, tree: Oid, digest: bytes) -> Directory | None:
+        """Return a directory, if it was held against this very digest."""
+        known = self._known.get(tree)
+        return known if known is not None and known.digest == digest else None
+
+    def put(self, tree: Oid, directory: Directory) -> None:
+        """Keep a directory; when there are too many entries, begin anew."""
+        if self._entries > self._entries_max:
+            self._known.clear()
+            self._entries = 0
+        self._known[tree] = directory
+        self._entries += len(directory.digests)
+
+
+class Proven:
+    """The objects of some files trees, as `kernel.objects.Objects`; `roots` are signed.
+
+    `directories` are those that were proven before in this process.
+    """
+
+    def __init__(
+        self,
+        objects: Objects,
+        memory: MerkleMemory,
+        roots: Mapping[Oid, Digest],
+        directories: Directories | None = None,
+    ) -> None:
         self._objects, self._memory = objects, memory
+        self._proven = directories if directories is not None else Directories()
         self._digests = {tree: bytes.fromhex(root) for tree, root in roots.items()}
         self._directories = set(roots)
         self._opened: dict[Oid, bytes] = {}
@@ -76,18 +120,30 @@ class Proven:
         return data
 
     def _open(self, tree: Oid) -> bytes:
+        digest = self._digests[tree]
+        known = self._proven.get(tree, digest)
+        if known is None:
+            known = self._prove(tree, digest)
+            self._proven.put(tree, known)
+        both = known.digests.keys() & self._digests.keys()
+        if any(map(ne, map(known.digests.get, both), map(self._digests.get, both))):
+            raise Unproven(tree, "an id in it has two digests")
+        self._digests.update(known.digests)
+        self._directories.update(known.directories)
+        return known.raw
+
+    def _prove(self, tree: Oid, digest: bytes) -> Directory:
         raw = self._objects.read(tree)
         record = self._record(tree)
-        if merkle.digest(record) != self._digests[tree]:
+        if merkle.digest(record) != digest:
             raise Unproven(tree, "what is remembered of it does not hash to what was signed")
         if not _lists(walk.level(raw, ""), record):
             raise Unproven(tree, "it is not the directory that was hashed")
-        for item in record.values():
-            if self._digests.setdefault(item.oid, item.digest) != item.digest:
-                raise Unproven(item.oid, "two digests for one id")
-            if item.is_tree:
-                self._directories.add(item.oid)
-        return raw
+        items = record.values()
+        digests = {item.oid: item.digest for item in items}
+        if any(digests[item.oid] != item.digest for item in items):
+            raise Unproven(tree, "an id in it has two digests")
+        return Directory(digest, raw, digests, frozenset(one.oid for one in items if one.is_tree))
 
     def _record(self, tree: Oid) -> Record:
         """Return what is remembered of a directory; it is hashed again where that was forgotten."""

@@ -94,7 +94,12 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
     known = accepted.bundle_versions
     memories = Memories(memory, world.recall.verified)
     admitted = admit(repository, release, rails, memories, known=known, applied=applied, now=now)
-    proven = Proven(repository, memory, _files_roots((*applied, *admitted.applied_bundles)))
+    proven = Proven(
+        repository,
+        memory,
+        _files_roots((*applied, *admitted.applied_bundles)),
+        world.recall.directories,
+    )
     facts: dict[Oid, FileFacts] = {}
     report = inspect(proven, admitted, applied, facts)
     changes = Changes(proven, _live(applied), admitted.live, facts)

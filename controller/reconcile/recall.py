@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from controller.adapters.postgres import Connection
+from controller.artifacts.proven import Directories
 from controller.stores.control import known
 from controller.stores.control import store as control
 from controller.stores.control.known import Known
@@ -30,6 +31,7 @@ class Recall:
         self._roots: dict[tuple[bytes, ...], TrustedRoot] = {}
         self.hashed = DatabaseMemory(connection)
         self.verified = LatestRemembered()
+        self.directories = Directories()
 
     def known(self, environment: str, before: Applied | None) -> Known:
         """Return what was accepted up to one state of production.

@@ -2,8 +2,8 @@
 
 import pytest
 
-from controller.artifacts.merkle import DictMemory, Record, files_root
-from controller.artifacts.proven import Proven, Unproven
+from controller.artifacts.merkle import DictMemory, Record, digest, files_root
+from controller.artifacts.proven import Directories, Proven, Unproven
 from controller.artifacts.walk import children, files, find
 from controller.kernel.canonical import Digest
 from controller.kernel.objects import Oid
@@ -129,3 +129,65 @@ def test_an_object_outside_of_the_trees_is_refused(folder: Folder) -> None:
 
     with pytest.raises(Unproven):
         folder.proven().read(stranger)
+
+
+def test_a_folder_that_was_proven_in_this_process_is_proven_no_more_than_once(
+    folder: Folder,
+) -> None:
+    before = Directories()
+    read_through(folder, before)
+    folder.objects.reads.clear()
+    folder.memory.records.clear()
+
+    assert read_through(folder, before) == [b"id\n1\n", b"id\n2\n", b"{}"]
+    assert folder.tree not in folder.objects.reads
+
+
+def test_a_folder_that_was_proven_counts_only_for_the_digest_it_was_held_against(
+    folder: Folder,
+) -> None:
+    before = Directories()
+    read_through(folder, before)
+    proven = Proven(folder.objects, folder.memory, {folder.tree: Digest("a" * 64)}, before)
+
+    with pytest.raises(Unproven):
+        children(proven, folder.tree, "f")
+
+
+def test_a_file_is_hashed_again_although_its_folder_was_proven_before(folder: Folder) -> None:
+    before = Directories()
+    read_through(folder, before)
+    folder.put_behind("b/c.csv", b"id\n7\n")
+
+    with pytest.raises(Unproven):
+        read_through(folder, before)
+
+
+def test_folders_beyond_the_bound_are_proven_again(folder: Folder) -> None:
+    before = Directories(entries_max=0)
+    read_through(folder, before)
+    folder.objects.reads.clear()
+
+    assert read_through(folder, before) == [b"id\n1\n", b"id\n2\n", b"{}"]
+    assert folder.tree in folder.objects.reads
+
+
+def test_one_id_with_two_digests_is_refused() -> None:
+    objects, memory = MemoryObjects(), DictMemory()
+    one, other = objects.tree({"a": b"1"}), objects.tree({"b": b"1"})
+    roots = {tree: files_root(objects, tree, "f", memory).root for tree in (one, other)}
+    record = memory.records[other]
+    lie = {"b": record["b"]._replace(digest=b"x" * 32)}
+    memory.put(other, lie, None)
+    roots[other] = Digest(digest(lie).hex())
+    liar = Proven(objects, memory, roots)
+    children(liar, one, "f")
+
+    with pytest.raises(Unproven, match="two digests"):
+        children(liar, other, "f")
+
+
+def read_through(folder: Folder, before: Directories) -> list[bytes]:
+    """Read every file as a pass does that remembers the one before."""
+    proven = Proven(folder.objects, folder.memory, {folder.tree: folder.root}, before)
+    return [proven.read(file.oid) for file in files(proven, folder.tree, "f")]
