@@ -45,7 +45,8 @@ REASONS = {
     "gitpack._held: BlockingIOError": "the question is whether it is free",
     "gitpack.main: ControllerError, OSError": "printed, and told by the exit status",
     # Forks of a first load
-    "forks._Fork.start: OSError": "cleaning up after the error that goes on",
+    "forks._Fork.start: OSError": "a small pipe only makes forks wait more often",
+    "forks._Outlet._give: BlockingIOError": "the pipe is full; the rest is kept",
     "forks._answer: Exception": "told to the parent, which raises",
 }
 
