@@ -8,6 +8,7 @@ DEMO ?=
 FAULTS ?=
 SIZE ?= full
 BENCH ?=
+MUTANTS ?=
 FUZZ_EXAMPLES ?= 2000
 
 SHELL := /bin/sh
@@ -59,6 +60,11 @@ fuzz: $(READY) ## Try every parser with new inputs; FUZZ_EXAMPLES=20000 of them 
 .PHONY: bench
 bench: $(READY) ## Measure, with a named baseline in the same run; SIZE=S, M, L or full (as is, a quarter of an hour)
 	@$(BIN)/python -m benchmarks --size $(SIZE) $(BENCH)
+
+.PHONY: mutants
+mutants: $(UV) ## Change the core on purpose, see which tests notice, write docs/mutation.md; MUTANTS=controller/trust for some
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.cache/mutation-venv nice $(UV) run --quiet --frozen --group mutation \
+		python -m tests.support.mutation_runs --workers $(WORKERS) $(MUTANTS)
 
 .PHONY: format
 format: $(READY) ## Format the code and mend what the linter can mend
