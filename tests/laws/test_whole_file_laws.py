@@ -154,6 +154,7 @@ def test_whole_files_come_and_go_in_every_way_like_their_rows(
     assert {table: one.rows_put for table, one in counts.items()} == {
         table: one.rows for table, one in whole.items()
     }
+    assert all(one.added * len(windows) == one.rows_put for one in counts.values())
 
 
 @WAYS
