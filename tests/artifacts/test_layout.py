@@ -73,3 +73,10 @@ def test_other_names_are_no_envelopes(name: str) -> None:
 def test_each_signer_has_an_envelope_of_their_own() -> None:
     assert layout.envelope_name("bundle") == "bundle.dsse.json"
     assert layout.envelope_name("bundle", "bob") == "bundle.bob.dsse.json"
+
+
+def test_the_highest_version_is_a_version_and_the_next_is_none() -> None:
+    assert layout.number(str(layout.VERSION_MAX)) == layout.VERSION_MAX
+
+    with pytest.raises(BadName):
+        layout.number(str(layout.VERSION_MAX + 1))

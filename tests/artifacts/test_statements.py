@@ -11,11 +11,12 @@ import pytest
 from controller.artifacts import ack, bundle, draft, release, rollback
 from controller.artifacts.layout import BundleId
 from controller.artifacts.merkle import Counts
-from controller.artifacts.wire import BadDocument
+from controller.artifacts.wire import PAYLOAD_SIZE_MAX_BYTES, BadDocument
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused
 from controller.kernel.instants import EmptyWindow, Window
 from controller.kernel.objects import Oid
+from controller.kernel.strictjson import MalformedJson
 
 REPOSITORY = "0d6b6e2e-4f0a-4c1c-9b6e-6a6f0d0c7a11"
 BINLIST = BundleId("card-bin", "binlist")
@@ -212,3 +213,25 @@ def test_a_release_never_widens_what_was_signed(said: Window) -> None:
 def test_a_release_that_leaves_no_time_is_refused() -> None:
     with pytest.raises(EmptyWindow):
         replace(LIVE, window=Window(None, MAY)).effective(Window(JUNE, None))
+
+
+def test_a_window_that_ends_only_is_written_and_read_back() -> None:
+    ends = replace(BUNDLE, window=Window(None, JULY))
+
+    assert bundle.parse(ends.payload()).window == Window(None, JULY)
+    assert json.loads(ends.payload())["predicate"]["effective_to"] == "2026-07-01T00:00:00Z"
+    assert json.loads(ends.payload())["predicate"]["effective_from"] is None
+
+
+def test_a_release_may_say_the_signed_window_again() -> None:
+    said = replace(LIVE, window=Window(MAY, JULY))
+
+    assert said.effective(Window(MAY, JULY)) == Window(MAY, JULY)
+
+
+def test_the_longest_document_is_read_and_no_longer_one() -> None:
+    payload = ACK.payload().ljust(PAYLOAD_SIZE_MAX_BYTES)
+
+    assert ack.parse(payload) == ACK
+    with pytest.raises(MalformedJson):
+        ack.parse(payload + b" ")

@@ -6,7 +6,7 @@ from controller.kernel.canonical import Digest
 from controller.plan.guards import GuardTripped, Limits, check, trips
 from controller.plan.plan import Plan, make_plan
 from controller.plan.rows import StoredRow
-from tests.support.directory import days, participant, shards
+from tests.support.directory import card_range, days, participant, shards
 
 BASE, TARGET = Digest("a" * 64), Digest("b" * 64)
 
@@ -38,6 +38,7 @@ def test_removing_the_share_itself_is_not() -> None:
 def test_removing_more_than_a_number_of_rows_is_held_however_large_the_table() -> None:
     with pytest.raises(GuardTripped, match="more than 1000 rows"):
         check(removing(1_001), {"participants": 10_000_000}, Limits())
+    check(removing(1_000), {"participants": 10_000_000}, Limits())
 
 
 def test_a_few_rows_may_always_go() -> None:
@@ -45,8 +46,11 @@ def test_a_few_rows_may_always_go() -> None:
 
 
 def test_emptying_a_table_is_held_however_small_it_is() -> None:
-    with pytest.raises(GuardTripped, match="would be empty"):
+    with pytest.raises(GuardTripped) as held:
         check(removing(3), {"participants": 3}, Limits())
+
+    assert held.value.limit == "the table would be empty"
+    check(removing(3), {"participants": 4}, Limits())
 
 
 def test_an_ack_of_this_plan_lets_it_pass() -> None:
@@ -120,3 +124,26 @@ def test_a_table_whose_rows_all_have_ends_may_lose_a_few() -> None:
     plan = make_plan("production", BASE, TARGET, shards(drop=drop))
 
     check(plan, {"participants": 10}, Limits(), endless={"participants": 0})
+
+
+def test_rows_with_an_end_may_not_all_end_earlier_unasked() -> None:
+    names = ["p0", "p1", "p2"]
+    drop = [participant(name, days(None, 20)) for name in names]
+    put = [participant(name, days(None, 9)) for name in names]
+    plan = make_plan("production", BASE, TARGET, shards(put, drop))
+
+    with pytest.raises(GuardTripped, match="would be empty once all ends have passed"):
+        check(plan, {"participants": 3}, Limits(), endless={"participants": 0})
+    check(plan, {"participants": 4}, Limits(), endless={"participants": 0})
+
+
+def test_a_table_that_loses_nothing_does_not_hide_one_that_does() -> None:
+    new = [participant("p0")]
+    gone = [card_range(f"40000{number}", f"40000{number}") for number in range(3)]
+    sizes = {"participants": 1, "ranges": 3}
+    every = make_plan("production", BASE, TARGET, shards(new, gone))
+    some = make_plan("production", BASE, TARGET, shards(new, gone[:2]))
+
+    assert list(every.counts) == ["participants", "ranges"]
+    assert [trip.table for trip in trips(every, sizes, Limits())] == ["ranges"]
+    assert trips(some, sizes, Limits()) == ()

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from controller.trust.checkpoint import Checkpoint, MalformedCheckpoint
-from controller.trust.transparency import EMPTY_ROOT, leaf_hash
+from controller.trust.transparency import EMPTY_ROOT, SIZE_MAX, leaf_hash
 
 ROOT = leaf_hash(b"record")
 TEXT = f"example.org/log\n12\n{base64.b64encode(ROOT).decode()}\n"
@@ -55,3 +55,10 @@ def test_the_example_of_the_standard_is_read() -> None:
 def test_what_is_not_exactly_a_checkpoint_is_refused(text: str) -> None:
     with pytest.raises(MalformedCheckpoint):
         Checkpoint.parse(text)
+
+
+def test_the_size_of_a_list_has_a_bound() -> None:
+    assert Checkpoint.parse(Checkpoint("log", SIZE_MAX, ROOT).text()).size == SIZE_MAX
+
+    with pytest.raises(MalformedCheckpoint):
+        Checkpoint.parse(Checkpoint("log", SIZE_MAX + 1, ROOT).text())

@@ -42,6 +42,8 @@ def test_owners_are_counted_not_keys() -> None:
     assert (refusal.value.have, refusal.value.need) == (1, 2)
     assert refusal.value.signers == {ALICE.id, second_key.id}
     assert refusal.value.reasons == {BOB.id: "did not sign"}
+    assert (too_few.value.role, too_few.value.owner(BOB.id)) == ("routing", "bob")
+    assert too_few.value.owner("nobody's key") == "nobody's key"
     assert type(too_few.value) is ThresholdNotMet
     assert require(two, {second_key.id, BOB.id}, now=NOW).owners == {"alice", "bob"}
 
@@ -85,7 +87,7 @@ def test_the_next_root_needs_the_thresholds_of_both() -> None:
 def test_a_root_that_is_not_the_next_one_is_refused(version: int) -> None:
     anybody, signed = role(ALICE, threshold=1), {ALICE.id}
 
-    with pytest.raises(VersionNotNext):
+    with pytest.raises(VersionNotNext) as refusal:
         next_root(
             facts(anybody, 4),
             facts(anybody, version),
@@ -93,11 +95,13 @@ def test_a_root_that_is_not_the_next_one_is_refused(version: int) -> None:
             accepted_by_candidate=signed,
         )
 
+    assert (refusal.value.trusted, refusal.value.offered) == (4, version)
+
 
 def test_a_root_of_another_repository_is_refused() -> None:
     anybody, signed = role(ALICE, threshold=1), {ALICE.id}
 
-    with pytest.raises(RepositoryDiffers):
+    with pytest.raises(RepositoryDiffers) as refusal:
         next_root(
             facts(anybody, 4),
             facts(anybody, 5, "elsewhere"),
@@ -105,13 +109,17 @@ def test_a_root_of_another_repository_is_refused() -> None:
             accepted_by_candidate=signed,
         )
 
+    assert (refusal.value.expected, refusal.value.found) == ("r", "elsewhere")
+
 
 def test_the_instant_of_expiry_is_too_late() -> None:
     check_expiry("root", NOW + SECOND, NOW)
     check_expiry("root", None, NOW)
 
-    with pytest.raises(Expired):
+    with pytest.raises(Expired) as refusal:
         check_expiry("root", NOW, NOW)
+
+    assert (refusal.value.what, refusal.value.expires, refusal.value.now) == ("root", NOW, NOW)
 
 
 @pytest.mark.stops("installation.one-key-two-names")

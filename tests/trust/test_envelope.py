@@ -10,6 +10,7 @@ import pytest
 from controller.trust.envelope import (
     IN_TOTO,
     PAYLOAD_MAX_BYTES,
+    SIGNATURE_MAX_BYTES,
     SIZE_MAX_BYTES,
     MalformedEnvelope,
     PayloadsDiffer,
@@ -154,3 +155,38 @@ def test_a_refusal_names_the_file_where_one_is_known() -> None:
 
     assert str(told.value) == f"a/b.dsse.json: {untold.value}"
     assert (told.value.path, untold.value.path) == ("a/b.dsse.json", "")
+
+
+def test_the_longest_signature_hint_and_file_are_read() -> None:
+    longest = {"sig": text64(b"x" * SIGNATURE_MAX_BYTES), "keyid": "k" * 200}
+
+    envelope = parse(wire(signatures=[longest]).ljust(SIZE_MAX_BYTES))
+
+    assert (len(envelope.signatures[0].sig), envelope.signatures[0].keyid) == (4096, "k" * 200)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sig": text64(b"x" * (SIGNATURE_MAX_BYTES + 1))},
+        {"sig": "AAAA", "keyid": "k" * 201},
+    ],
+)
+def test_a_longer_signature_or_hint_is_refused(change: dict[str, str]) -> None:
+    with pytest.raises(MalformedEnvelope):
+        parse(wire(signatures=[change]))
+
+
+def test_a_file_that_is_one_byte_longer_is_refused() -> None:
+    with pytest.raises(MalformedEnvelope):
+        parse(wire().ljust(SIZE_MAX_BYTES + 1))
+
+
+def test_a_hint_that_is_not_there_is_written_nowhere() -> None:
+    assert parse(wire()).signatures[0].keyid is None
+    assert b"keyid" not in parse(wire()).to_bytes()
+
+
+def test_an_envelope_of_many_small_parts_is_not_read() -> None:
+    with pytest.raises(MalformedEnvelope, match="more than the 1,000 words"):
+        parse(wire(signatures=[[0] * 1000]))

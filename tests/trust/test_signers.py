@@ -7,7 +7,7 @@ import pytest
 from controller.kernel.errors import Refused
 from controller.trust.keys import Kind, PublicLine
 from controller.trust.signers import AgentRefused, AgentSigner, SshKeygenSigner, agent_keys
-from controller.trust.sshwire import string, uint32
+from controller.trust.sshwire import Reader, string, uint32
 from tests.support.trust import ALICE
 
 KEY = ALICE.signer.public
@@ -62,6 +62,26 @@ def test_an_answer_that_is_no_signature_is_refused(answer: bytes) -> None:
 
 def test_a_signature_in_the_agents_answer_is_returned() -> None:
     assert AgentSigner(KEY, Scripted(signed(b"x" * 64))).sign(b"m") == b"x" * 64
+
+
+@dataclass(frozen=True)
+class Honest:
+    """An agent that holds alice's key and signs what it is asked to."""
+
+    def exchange(self, request: bytes) -> bytes:
+        asked = Reader(request, "a request")
+        assert asked.take(1) == b"\x0d"
+        assert asked.string() == KEY.blob
+        message = asked.string()
+        assert asked.take(4) == uint32(0)
+        asked.finish()
+        return signed(ALICE.signer.sign(message))
+
+
+def test_an_ssh_signature_of_an_agent_is_that_of_its_key() -> None:
+    made = AgentSigner(KEY, Honest()).sshsig(b"m", "git")
+
+    assert made == ALICE.signer.sshsig(b"m", "git")
 
 
 def test_a_refusal_names_the_key() -> None:
