@@ -65,7 +65,8 @@ def _as_json(found: "Status") -> dict[str, Any]:
             "policies_sha256": applied.policies_digest,
             "applied_at": instant(applied.applied_at),
         },
-        "root": {
+        "root": found.root
+        and {
             "version": found.root.version,
             "sha256": found.root.sha256,
             "expires": instant(found.root.expires),
@@ -104,8 +105,11 @@ def _as_text(found: "Status") -> None:
             f"revision  {applied.revision}, release {applied.serial_current} "
             f"({applied.release_sha256[:12]}), {instant(applied.applied_at)}"
         )
-    until = "EXPIRED" if root.expired else "until"
-    emit(f"root      {root.version}, {until} {instant(root.expires)}")
+    if root is None:
+        emit("root      unknown")
+    else:
+        until = "EXPIRED" if root.expired else "until"
+        emit(f"root      {root.version}, {until} {instant(root.expires)}")
     emit(f"audit     {found.audit_waiting} records wait for their commit")
     emit(f"boundary  {instant(found.next_boundary) or 'none ahead'}")
     if found.bundles:

@@ -15,14 +15,12 @@ from controller.kernel.errors import ControllerError, Unavailable
 from controller.kernel.objects import Oid
 from controller.plan.guards import GuardTripped
 from controller.reconcile.cycle import is_settled, next_target
-from controller.reconcile.decide import Decision, decide
+from controller.reconcile.decide import Decision, decide, held_root
 from controller.reconcile.world import World
 from controller.stores.control import outbox
 from controller.stores.control import store as control
 from controller.stores.control.model import Applied, AppliedBundle, OutboxKind
 from controller.stores.directory import store as directory
-from controller.trust.envelope import parse as parse_envelope
-from controller.trust.root import Root, parse_root
 
 
 class Sync(StrEnum):
@@ -63,7 +61,11 @@ class RootStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything `status` tells. `applied` is `None` before the first revision."""
+    """Everything `status` tells.
+
+    `applied` is `None` before the first revision, `root` where no root that is kept can be
+    followed: then the condition says why.
+    """
 
     environment: str
     branch: str
@@ -71,7 +73,7 @@ class Status:
     applied: Applied | None
     sync: Sync
     condition: Condition
-    root: RootStatus
+    root: RootStatus | None
     bundles: tuple[AppliedBundle, ...]
     rows: Mapping[str, int]
     audit_waiting: int
@@ -83,6 +85,9 @@ def read_status(world: World, now: datetime) -> Status:
     migrations.check(world.connection)
     applied = control.read_applied(world.connection, world.environment)
     observed, sync, condition = _observe(world, applied, now)
+    root, fault = _root(world, applied, now)
+    if fault is not None and condition.state is not State.STALLED:
+        condition = _stopped(fault)
     return Status(
         environment=world.environment,
         branch=world.branch,
@@ -90,7 +95,7 @@ def read_status(world: World, now: datetime) -> Status:
         applied=applied,
         sync=sync,
         condition=condition,
-        root=_root(world, now),
+        root=root,
         bundles=control.live_bundles(world.connection, world.environment),
         rows={table: kept.rows for table, kept in directory.kept(world.connection).items()},
         audit_waiting=outbox.queued(
@@ -123,12 +128,17 @@ def _ready(world: World, applied: Applied) -> Condition:
 
 
 def _pending(applied: Applied | None, decision: Decision) -> Condition:
+    # The database's own rules, such as references between rows, are asked by the transaction that
+    # writes: no words here may promise what only that can tell.
     if decision.held:
         return _stopped(GuardTripped(decision.trips, plan=decision.plan.digest))
     serial, commit = decision.succession.release.statement.serial, decision.commit.hex()[:12]
-    wanted = f"release {serial} of commit {commit} is ready to be applied"
+    wanted = (
+        f"release {serial} of commit {commit} is ready to be tried; "
+        "the database asks its own rules of the rows when they are written"
+    )
     if decision.kind is None:
-        wanted = f"commit {commit} is ready to be accepted; it changes nothing that is served"
+        wanted = f"commit {commit} passed every check; it changes nothing that is served"
     if applied is None:
         return Condition(
             State.RECONCILING,
@@ -144,11 +154,15 @@ def _stopped(error: ControllerError) -> Condition:
     return Condition(state, error.code, str(error), error.hint)
 
 
-def _root(world: World, now: datetime) -> RootStatus:
-    stored = control.roots(world.connection)
-    root = _read_root(stored[-1].envelope if stored else world.pin.envelope)
-    return RootStatus(root.version, root.digest, root.expires, expired=root.expires <= now)
-
-
-def _read_root(envelope: bytes) -> Root:
-    return parse_root(parse_envelope(envelope).payload)
+def _root(
+    world: World, applied: Applied | None, now: datetime
+) -> tuple[RootStatus | None, ControllerError | None]:
+    """Return the root that the next pass starts from, or why it could not start from any."""
+    try:
+        root = held_root(world, world.recall.known(world.environment, applied)).root
+    except Unavailable:
+        raise
+    except ControllerError as error:
+        return None, error
+    expired = root.expires <= now
+    return RootStatus(root.version, root.digest, root.expires, expired=expired), None

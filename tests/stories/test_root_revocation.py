@@ -54,7 +54,9 @@ def test_a_revocation_that_was_seen_stays_whatever_is_pushed_afterwards(owners: 
     revoke_bob(owners)
     assert owners.refused() in TOO_FEW
     assert owners.shop.held_root_version() == 2
-    assert owners.status().root.version == 2
+    root = owners.status().root
+    assert root is not None
+    assert root.version == 2
 
     owners.shop.force(start)
     owners.shop.sync()
