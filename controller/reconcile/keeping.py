@@ -14,7 +14,7 @@ from controller.reconcile.world import LEASE_DURATION, World
 from controller.stores.control import lease as leases
 from controller.stores.control import store as control
 from controller.stores.control.known import Known
-from controller.stores.control.model import Applied, RootRecord
+from controller.stores.control.model import Applied, Lease, RootRecord
 from controller.trust import root
 from controller.trust.envelope import parse
 
@@ -22,11 +22,10 @@ from controller.trust.envelope import parse
 def keep_roots(world: World, before: Applied | None, target: Oid) -> None:
     """Write down the roots of a commit that follow ours; nothing else moves.
 
-    Roots that do not hold are left alone: why the pass was refused is said already. Nothing is
-    kept before the first revision, when there is nothing to keep it beside.
+    Roots that do not hold are left alone: why the pass was refused is said already. Before the
+    first revision they are kept as well, behind the pinned one: a new host has nothing else to
+    remember a revocation by. From then on its database believes this chain and no other pin.
     """
-    if before is None:
-        return
     known = world.recall.known(world.environment, before)
     new = _new_roots(world, known, target)
     if new:
@@ -36,6 +35,7 @@ def keep_roots(world: World, before: Applied | None, target: Oid) -> None:
 def _new_roots(world: World, known: Known, target: Oid) -> tuple[RootRecord, ...]:
     try:
         start = held_root(world, known)
+        pinned = () if known.roots else (start.envelope,)
         # Whether older commits held others is not asked: what the owners signed is theirs.
         envelopes = roots_after(world.repository, target, start.root.version, since=target)
         root.follow(start, envelopes)
@@ -43,29 +43,39 @@ def _new_roots(world: World, known: Known, target: Oid) -> tuple[RootRecord, ...
         raise
     except ControllerError:
         return ()
-    first = start.root.version + 1
+    if not envelopes:
+        return ()
+    first = start.root.version + 1 - len(pinned)
     return tuple(
         RootRecord(version, parse(envelope).digest, envelope)
-        for version, envelope in enumerate(envelopes, start=first)
+        for version, envelope in enumerate((*pinned, *envelopes), start=first)
     )
 
 
-def _write(world: World, before: Applied, known: Known, new: tuple[RootRecord, ...]) -> None:
+def _write(world: World, before: Applied | None, known: Known, new: tuple[RootRecord, ...]) -> None:
     connection = world.connection
     with transaction(connection):
         lease = leases.acquire(
             connection, world.environment, holder=world.controller, duration=LEASE_DURATION
         )
-        applied = control.advance(
-            connection,
-            lease,
-            before,
-            commit=before.commit,
-            root_version=before.root_version,
-            now=before.max_time_seen,
-        )
+        applied = _stand_still(world, lease, before)
         for record in new:
             control.record_root(connection, record)
         leases.release(connection, lease)
     roots = (*known.roots, *new)
     world.recall.learn(applied, Known(roots, known.bundle_versions, known.live))
+
+
+def _stand_still(world: World, lease: Lease, before: Applied | None) -> Applied | None:
+    """Make sure that production is where the refused pass saw it, and leave it there."""
+    if before is None:
+        control.check_nothing_applied(world.connection, lease)
+        return None
+    return control.advance(
+        world.connection,
+        lease,
+        before,
+        commit=before.commit,
+        root_version=before.root_version,
+        now=before.max_time_seen,
+    )

@@ -99,7 +99,10 @@ def repin(world: World) -> AppliedRevision:
 def _judge(world: World) -> _New:
     before = control.read_applied(world.connection, world.environment)
     if before is None:
-        raise NothingToRecord("nothing has been applied, so the first pass starts from this root")
+        raise NothingToRecord(
+            "nothing has been applied, so the first pass starts from this root; where it says "
+            "pin.changed, the database keeps roots of another one: start with an empty database"
+        )
     known = world.recall.known(world.environment, before)
     pinned = world.recall.root(world.pin, ())
     if is_known(world.recall, world.pin, known):

@@ -56,11 +56,24 @@ def compare_and_set(
     put = one(connection, query, facts)
     if put is not None:
         return Applied(**put)
+    raise _stale(connection, new.environment, expected=revision)
+
+
+def check_nothing_applied(connection: Connection[Any], lease: Lease) -> None:
+    """Raise as `compare_and_set` does unless the lease is ours and nothing was ever applied."""
+    leases.fence(connection, lease)
+    if one(connection, QUERIES["lock_applied"], {}) is not None:
+        raise _stale(connection, lease.environment, expected=0)
+
+
+def _stale(
+    connection: Connection[Any], environment: str, *, expected: int
+) -> OtherEnvironment | StaleWriter:
     found = one(connection, QUERIES["lock_applied"], {})
-    if found is not None and found["environment"] != new.environment:
-        raise OtherEnvironment(new.environment, served=found["environment"])
-    raise StaleWriter(
-        new.environment, expected=revision, found=0 if found is None else found["revision"]
+    if found is not None and found["environment"] != environment:
+        return OtherEnvironment(environment, served=found["environment"])
+    return StaleWriter(
+        environment, expected=expected, found=0 if found is None else found["revision"]
     )
 
 
