@@ -371,6 +371,88 @@ def roots() -> dict[str, Any]:
     }
 
 
+def who_counts() -> dict[str, Any]:
+    """Return one payload under several roots; bob was revoked, and has left the role or not."""
+    payload = RELEASE.payload()
+    revoked = {BOB.id: {"at": AT, "reason": "lost"}}
+    three = {one.id: one.entry for one in (ALICE, BOB, CAROL)}
+
+    def case(
+        name: str,
+        *counting: Person,
+        role: tuple[Person, ...] = (ALICE, CAROL),
+        by: tuple[Person, ...] = (ALICE, BOB),
+        at: str = AT,
+        **members: Any,
+    ) -> dict[str, Any]:
+        release = {"production": granted(*role, threshold=2)}
+        made = document(ALICE, CAROL, roles={"release": release}, **{"keys": three, **members})
+        return {
+            "name": name,
+            "at": at,
+            "root": readable(made).decode(),
+            "envelope": sealed(payload, by=by).to_bytes().decode(),
+            "counting": sorted(one.id for one in counting) or None,
+        }
+
+    listed, everybody = [sha256(payload)], (ALICE, BOB, CAROL)
+    late = {**three, ALICE.id: {**ALICE.entry, "not_before": "2026-11-20T12:00:01Z"}}
+    return {
+        "role": "release/production",
+        "payload_sha256": listed[0],
+        "cases": [
+            case("enough signed", ALICE, CAROL, by=(ALICE, CAROL)),
+            case("a revoked key that is still in the role", role=everybody, revoked=revoked),
+            case(
+                "one second before it was revoked",
+                *(ALICE, BOB),
+                role=everybody,
+                at="2026-11-20T11:59:59Z",
+                revoked=revoked,
+            ),
+            case("a revoked key that has left the role", revoked=revoked),
+            case(
+                "grandfathered, and the key has left the role",
+                *(ALICE, BOB),
+                revoked=revoked,
+                grandfathered=listed,
+            ),
+            case(
+                "grandfathered, and the key is still in the role",
+                *(ALICE, BOB),
+                role=everybody,
+                revoked=revoked,
+                grandfathered=listed,
+            ),
+            case("grandfathered, and the key was never revoked", grandfathered=listed),
+            case(
+                "grandfathered, and another key is revoked",
+                revoked={CAROL.id: {"at": AT, "reason": "lost"}},
+                grandfathered=listed,
+            ),
+            case(
+                "grandfathered, and one owner signed",
+                by=(BOB,),
+                revoked=revoked,
+                grandfathered=listed,
+            ),
+            case(
+                "another payload is grandfathered",
+                revoked=revoked,
+                grandfathered=[digest_of("another")],
+            ),
+            case("a key before its time", by=(ALICE, CAROL), keys=late),
+            case(
+                "grandfathered, and a key before its time",
+                *(ALICE, CAROL),
+                by=(ALICE, CAROL),
+                keys=late,
+                grandfathered=listed,
+            ),
+        ],
+    }
+
+
 BUNDLE = BundleStatement(
     repository=REPOSITORY,
     bundle=BundleId("card-bin", "binlist"),
@@ -796,6 +878,7 @@ FILES: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "envelopes.json": ("Envelopes", envelopes),
     "json.json": ("JSON", json_texts),
     "roots.json": ("Root", roots),
+    "who-counts.json": ("Who counts", who_counts),
     "statements.json": ("Statements", statements),
     "counts.json": ("Bundle statement", counts),
     "plans.json": ("Plan digest", plans),

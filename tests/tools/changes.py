@@ -119,20 +119,32 @@ def revoke_bob(shop: Shop) -> None:
     )(shop)
 
 
-def grandfather_what_is_live(shop: Shop) -> None:
-    """Bob's key is revoked and leaves every role; what he signed before is looked at, and stays."""
-    bob, release = shop.signer("bob").public.id, shop.released[-1]
-    live = [one.payload_sha256 for one in release.bundles]
-    at = format_instant(shop.clock.instant)
+def bob_leaves(*, revoked: bool = True, release: bool = True, versions: bool = True) -> Change:
+    """Bob's key leaves every role; of what he signed, the root grandfathers what it says."""
 
-    def change(root: dict[str, Any]) -> None:
-        root["revoked"] = {bob: {"at": at, "reason": "stolen"}}
-        root["grandfathered"] = [sha256(release.payload()), *live]
-        roles = root["roles"]
-        for role in (roles["root"], roles["release"][ENVIRONMENT], *roles["bundle"]):
-            role["keys"].remove(bob)
+    def commit(shop: Shop) -> None:
+        bob, live = shop.signer("bob").public.id, shop.released[-1]
+        listed = [sha256(live.payload())] if release else []
+        listed += [one.payload_sha256 for one in live.bundles] if versions else []
 
-    with_root(change, by=("alice", "carol"))(shop)
+        def change(root: dict[str, Any]) -> None:
+            at = format_instant(shop.clock.instant)
+            root["revoked"] = {bob: {"at": at, "reason": "stolen"}} if revoked else {}
+            root["grandfathered"] = listed
+            roles = root["roles"]
+            for role in (roles["root"], roles["release"][ENVIRONMENT], *roles["bundle"]):
+                role["keys"].remove(bob)
+
+        with_root(change, by=("alice", "carol"))(shop)
+
+    return commit
+
+
+def grandfathered_without_threshold(shop: Shop) -> None:
+    """Root 2 grandfathers a release that, of all people, only bob signed, whom it revokes."""
+    shop.released.append(shop.next_release())
+    bob_leaves()(shop)
+    shop.release(shop.released.pop(), by=("bob",))
 
 
 def start_again(shop: Shop) -> None:
@@ -210,13 +222,32 @@ def with_statement(**changes: Any) -> Change:
             expires=now + DAY,
         )
         by = changes.get("by", ("rollback",))
-        said = {name: value for name, value in changes.items() if name != "by"}
-        envelope = shop.sealed(replace(made, **said).payload(), by)
+        said = {name: value for name, value in changes.items() if name not in ("by", "root")}
+        payload = replace(made, **said).payload()
+        envelope = shop.sealed(payload, by)
+        with_root(changes["root"](shop, payload))(shop) if "root" in changes else None
         path = layout.rollback_path(ENVIRONMENT)
         shop.commit({path: envelope})
         return shop.revert_release(target, by=None)
 
     return commit
+
+
+def rollback_key_revoked(*, grandfathered: bool) -> Change:
+    """Carol takes over the role of a stolen rollback key, whose statement stays or does not."""
+
+    def change(shop: Shop, payload: bytes) -> Callable[[dict[str, Any]], None]:
+        stolen, carol = (shop.signer(name).public.id for name in ("rollback", "carol"))
+
+        def changed(root: dict[str, Any]) -> None:
+            at = format_instant(shop.clock.instant)
+            root["revoked"] = {stolen: {"at": at, "reason": "stolen"}}
+            root["grandfathered"] = [sha256(payload)] if grandfathered else []
+            root["roles"]["rollback"][ENVIRONMENT]["keys"] = [carol]
+
+        return changed
+
+    return with_statement(root=change)
 
 
 def back_and_forth(shop: Shop) -> object:

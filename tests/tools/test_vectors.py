@@ -26,7 +26,7 @@ from controller.policy.rail import rail_digest
 from controller.trust import note, root, sshsig
 from controller.trust.checkpoint import Checkpoint
 from controller.trust.commit import parse_commit, verify_commit
-from controller.trust.envelope import pae, parse
+from controller.trust.envelope import IN_TOTO, pae, parse
 from controller.trust.keys import (
     KeyId,
     PublicKey,
@@ -36,7 +36,7 @@ from controller.trust.keys import (
 )
 from controller.trust.note import VerifierKey
 from controller.trust.transparency import leaf_hash, tree_root
-from controller.trust.verify import accepted
+from controller.trust.verify import accepted, verify
 from tests.support.house import ROOT
 from tests.support.trees import MemoryObjects
 from tests.support.trust import NOW
@@ -189,11 +189,31 @@ def test_a_chain_of_roots_leads_here(one: dict[str, Any]) -> None:
     assert verdict(ours) == verdict(theirs) == expected
 
 
-def verdict(judge: Callable[[], str]) -> str:
+def verdict(judge: Callable[[], object]) -> object:
     try:
         return judge()
     except (ControllerError, alone.Refusal) as error:
         return family(error.code)
+
+
+@pytest.mark.parametrize("one", cases("who-counts.json", "cases"))
+def test_these_keys_count_for_a_payload(one: dict[str, Any]) -> None:
+    at, envelope = parse_instant(one["at"]), one["envelope"].encode()
+    found = alone.read_envelope(envelope, "")
+
+    def ours() -> list[str]:
+        role = root.parse_root(one["root"].encode()).release_role("production")
+        return sorted(verify([parse(envelope)], role, payload_type=IN_TOTO, now=at).signers)
+
+    def theirs() -> list[str]:
+        judging = alone.read_root(one["root"].encode(), "")
+        role = judging.release["production"]
+        role, dates = judging.role_for(role, found.payload, (at, at))
+        return sorted(key.id for key in role.require(found.good(role.keys), dates, ""))
+
+    expected = one["counting"] or "trust.threshold_not_met"
+    assert verdict(ours) == verdict(theirs) == expected
+    assert sha256(found.payload) == load("who-counts.json")["payload_sha256"]
 
 
 OURS: dict[str, Callable[[bytes], object]] = {

@@ -21,10 +21,11 @@ from tests.tools.changes import (
     Change,
     add_small_order_key,
     back_and_forth,
+    bob_leaves,
     changed_version,
     enveloped,
     flipped,
-    grandfather_what_is_live,
+    grandfathered_without_threshold,
     moved_version,
     narrowed,
     next_live,
@@ -35,6 +36,7 @@ from tests.tools.changes import (
     released_version,
     revoke_bob,
     rewritten,
+    rollback_key_revoked,
     second_release,
     signature_of,
     start_again,
@@ -80,7 +82,8 @@ ACCEPTED: dict[str, Change] = {
     "a signed return": went_back("rollback"),
     "a return by statement": with_statement(),
     "a new beginning after a reset": start_again,
-    "what a root grandfathers": grandfather_what_is_live,
+    "what a root grandfathers": bob_leaves(),
+    "a return that a root grandfathers": rollback_key_revoked(grandfathered=True),
     "a wrong git tree id": released_version(git_tree=Oid(b"\1" * 20)),
 }
 
@@ -95,6 +98,27 @@ REFUSED: dict[str, tuple[Change, str]] = {
         "trust.threshold_not_met",
     ),
     "a revoked signer": (revoke_bob, "trust.threshold_not_met"),
+    "a key that left and grandfathers nothing": (
+        bob_leaves(release=False, versions=False),
+        "trust.threshold_not_met",
+    ),
+    "grandfathered versions of a release that is not": (
+        bob_leaves(release=False),
+        "trust.threshold_not_met",
+    ),
+    "a grandfathered release of versions that are not": (
+        bob_leaves(versions=False),
+        "trust.threshold_not_met",
+    ),
+    "grandfathered, by a key that left without being revoked": (
+        bob_leaves(revoked=False),
+        "trust.threshold_not_met",
+    ),
+    "grandfathered, by one owner": (grandfathered_without_threshold, "trust.threshold_not_met"),
+    "a return by a revoked key": (
+        rollback_key_revoked(grandfathered=False),
+        "trust.rollback_refused",
+    ),
     "a flipped bit in a signature": (
         lambda shop: shop.commit({ENVELOPE: enveloped(shop, signatures=[flipped(shop)])}),
         "trust.threshold_not_met",
