@@ -73,6 +73,17 @@ def test_decimals_are_exact_where_a_caller_asks_for_them() -> None:
     assert parse(b"[12345678901234.123456]", decimals=True) == [Decimal("12345678901234.123456")]
 
 
+def test_a_decimal_has_a_longest_form_and_a_refusal_says_where() -> None:
+    longest = b"1." + b"3" * 126
+
+    assert parse(b"[" + longest + b"]", decimals=True) == [Decimal(longest.decode())]
+    too_long = refusal(b"[\n 1,\n " + longest + b"3]", decimals=True)
+    out_of_range = refusal(b"[\n 1,\n 1e9999999999999999999]", decimals=True)
+
+    assert (too_long.line, too_long.column) == (3, 2)
+    assert (out_of_range.line, out_of_range.column) == (3, 2)
+
+
 def test_a_pointer_finds_its_line_and_column() -> None:
     data = b'{\n  "a/b": [\n    1,\n    {"~": true}\n  ]\n}'
 

@@ -54,12 +54,14 @@ def test_a_document_that_is_not_all_that_is_said_of_it_is_refused(
     with pytest.raises(NotAsListed) as refusal:
         check_listed("targets", listed, FOUND)
 
-    assert refusal.value.fact == fact
+    assert (refusal.value.what, refusal.value.fact) == ("targets", fact)
 
 
 def test_a_document_that_nobody_lists_is_refused() -> None:
-    with pytest.raises(NotListed):
+    with pytest.raises(NotListed) as refusal:
         check_listed("targets", None, FOUND)
+
+    assert refusal.value.what == "targets"
 
 
 def test_a_newer_list_may_add_and_go_on() -> None:
@@ -77,5 +79,15 @@ def test_a_newer_list_may_not_go_back() -> None:
 
 
 def test_a_newer_list_may_not_leave_out() -> None:
-    with pytest.raises(NoLongerListed):
+    with pytest.raises(NoLongerListed) as refusal:
         check_lists_forward({"a": Listed(1), "b": Listed(2)}, {"a": Listed(2)})
+
+    assert refusal.value.what == "b"
+
+
+def test_a_list_that_says_no_version_is_before_every_version() -> None:
+    check_lists_forward({"a": Listed()}, {"a": Listed()})
+    check_lists_forward({"a": Listed()}, {"a": Listed(0)})
+
+    with pytest.raises(VersionWentBack):
+        check_lists_forward({"a": Listed(1)}, {"a": Listed()})

@@ -1,6 +1,7 @@
 """Private keys: what is written is read back, and damage is noticed, never guessed around."""
 
 import base64
+import hashlib
 
 import pytest
 
@@ -26,6 +27,13 @@ def test_a_written_key_is_read_back() -> None:
     assert parse_private_key(TEXT) == SEED
     assert parse_private_key(armored(BLOB)) == SEED
     assert parse_private_key(TEXT.replace(b"\n", b"\r\n")) == SEED
+
+
+def test_a_key_is_written_in_its_one_frozen_form() -> None:
+    written = render_private_key(SEED, "alice", 0x01020304)
+
+    frozen = "6530ebc0e1e1c36e25df40b20811e631e2265fc4233332accc4e97faefb3cea2"
+    assert hashlib.sha256(written).hexdigest() == frozen
 
 
 def test_a_bare_seed_is_a_key() -> None:

@@ -161,14 +161,18 @@ def test_signatures_of_odd_sizes_are_only_bad(size: int) -> None:
 
 
 def test_an_unknown_payload_type_is_refused() -> None:
-    with pytest.raises(UnknownPayloadType):
+    with pytest.raises(UnknownPayloadType) as refusal:
         ask(sealed(b"{}", by=[ALICE, BOB], payload_type="text/plain"))
+
+    assert refusal.value.payload_type == "text/plain"
 
 
 @pytest.mark.stops("installation.wrong-role")
 def test_a_root_is_no_release() -> None:
-    with pytest.raises(WrongPayloadType):
+    with pytest.raises(WrongPayloadType) as refusal:
         ask(sealed(b"{}", by=[ALICE, BOB], payload_type=ROOT))
+
+    assert (refusal.value.found, refusal.value.expected) == (ROOT, IN_TOTO)
 
 
 @pytest.mark.stops("key.gone")
