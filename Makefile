@@ -82,7 +82,7 @@ setup: $(READY) ## Make .venv/ as uv.lock says; every other target does it when 
 .PHONY: clean
 clean: ## Remove what was built and every cache
 	@rm -rf dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
-	@find controller tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find controller tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: pristine
 pristine: clean ## Remove .venv/ and .tools/ as well

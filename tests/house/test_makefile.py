@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 
@@ -37,6 +38,13 @@ def test_every_part_of_check_is_run_by_check() -> None:
     line = next(line for line in MAKEFILE.splitlines() if "--keep-going" in line)
 
     assert parts == set(re.findall(r"check-[a-z]+", line))
+
+
+def test_clean_looks_for_caches_wherever_types_are_checked() -> None:
+    checked = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["files"]
+    (cleaned,) = re.findall(r"@find (.+) -name __pycache__", MAKEFILE)
+
+    assert set(cleaned.split()) == set(checked)
 
 
 def test_the_gate_runs_what_people_run() -> None:
