@@ -154,3 +154,16 @@ def test_a_signed_revert_is_authority_for_one_owner_only() -> None:
 
     with pytest.raises(ThresholdNotMet):
         by_commit(SIGNED, role(ALICE, BOB, threshold=2), NOW)
+
+
+def test_a_name_that_is_no_text_is_read_as_well_as_it_can_be() -> None:
+    raw = CONTENT.replace(b"author A", b"author \xff")
+
+    assert parse_commit(raw).author == "\ufffd <a@example>"
+
+
+def test_a_signature_that_is_no_text_is_refused() -> None:
+    with pytest.raises(CommitNotSigned):
+        verify_commit(SIGNED.replace(b"-----BEGIN", b"\xff-----BEGIN"), KEYS, NOW)
+    with pytest.raises(CommitNotTrusted):
+        verify_commit(SIGNED.replace(b"\n -----END", b"\xff\n -----END"), KEYS, NOW)

@@ -61,6 +61,12 @@ def test_a_damaged_key_is_refused(old: bytes, new: bytes) -> None:
         parse_private_key(armored(BLOB.replace(old, new, 1)))
 
 
+@pytest.mark.parametrize("text", [b"\xff" * 40, TEXT + b"\xff", b"", b"key"])
+def test_what_is_no_text_of_a_key_is_refused(text: bytes) -> None:
+    with pytest.raises(BadPrivateKey):
+        parse_private_key(text)
+
+
 @pytest.mark.parametrize("blob", [BLOB + b"x", BLOB[:-9], BLOB[:40], b""])
 def test_a_key_cut_or_grown_is_refused(blob: bytes) -> None:
     with pytest.raises(BadPrivateKey):

@@ -45,6 +45,12 @@ def test_keys_we_cannot_use_are_passed_over() -> None:
     assert list(agent_keys(agent)) == [(KEY, "comment")]
 
 
+def test_a_comment_that_is_no_text_is_read_as_well_as_it_can_be() -> None:
+    answer = b"\x0c" + uint32(1) + string(KEY.blob) + string(b"al\xffce")
+
+    assert list(agent_keys(Scripted(answer))) == [(KEY, "al\ufffdce")]
+
+
 @pytest.mark.parametrize("answer", [b"\x05", b"", listing(count=2), listing(count=9999)])
 def test_a_listing_that_makes_no_sense_is_refused(answer: bytes) -> None:
     with pytest.raises(Refused):
