@@ -34,6 +34,15 @@ def changed(folder: Path, was: str, now: str) -> Mutant:
     return mutants_of(folder, MODULE)[0]
 
 
+def changed_default(folder: Path, name: str) -> Mutant:
+    """Return the one mutant of the default of an argument."""
+    mutant = changed(folder, "return 1", "return 1")
+    path = folder / MODULE
+    text = path.read_text().replace("orig(n)", f"orig(*, {name}='')")
+    path.write_text(text.replace("_1(n)", f"_1(*, {name}='XXXX')"))
+    return next(one for one in mutants_of(folder, MODULE) if one.key == mutant.key)
+
+
 def test_the_page_is_what_was_found_and_judged() -> None:
     assert PAGE.read_text() == mutation_page(read_results(), read_judgements())
 
@@ -68,7 +77,9 @@ def test_every_kill_names_the_test_that_does_it() -> None:
         ("raise Expired(n, hint='sign anew')", "raise Expired(n, hint=None)"),
         ("raise Expired(n, hint='sign anew')", "raise Expired(n)"),
         ("raise Expired(n, hint=n.hint)", "raise Expired(n, hint=None)"),
+        ("raise Expired(n, str(n))", "raise Expired(n, str(None))"),
         ("return 'ask another owner'", "return 'XXask another ownerXX'"),
+        ("return read(n, what='a signature')", "return read(n, what=None)"),
     ],
 )
 def test_a_mutant_of_what_people_read_is_wording(tmp_path: Path, was: str, now: str) -> None:
@@ -86,6 +97,8 @@ def test_a_mutant_of_what_people_read_is_wording(tmp_path: Path, was: str, now: 
         ),
         ("return n < 1", "return n <= 1"),
         ("return n == 'two words'", "return n == 'XXtwo wordsXX'"),
+        ("return '-----BEGIN SSH KEY-----'", "return '-----begin ssh key-----'"),
+        ("return read(n, '/keys')", "return read(n, None)"),
         ("return b'two words'", "return b'XXtwo wordsXX'"),
     ],
 )
@@ -94,6 +107,16 @@ def test_a_mutant_of_a_fact_is_not_wording(tmp_path: Path, was: str, now: str) -
 
     assert not mutant.wording
     assert (mutant.where, mutant.was, mutant.now) == ("controller.some.f", was, now)
+
+
+def test_the_default_of_a_hint_is_wording_and_that_of_a_place_is_not(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+
+    hint = changed_default(tmp_path / "one", "hint")
+    place = changed_default(tmp_path / "other", "path")
+
+    assert (hint.wording, place.wording) == (True, False)
 
 
 @pytest.mark.parametrize(

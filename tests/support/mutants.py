@@ -9,7 +9,7 @@ import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -20,8 +20,8 @@ from tests.support.house import ROOT
 
 _ORIGINAL = "_mutmut_orig"
 _CLASS = "ǁ"
-# Two words in lower case: a sentence, and nothing that stands in a format of ours.
-_PROSE = re.compile(r"\b[a-z]{2,} [a-z]+\b")
+# Two words: a sentence. Only the frames of SSH's own formats look alike.
+_PROSE = re.compile(r"^(?!-----).*\b[a-z']+ [a-z]{3,}\b", re.IGNORECASE | re.DOTALL)
 _TEXT = (ast.JoinedStr, ast.Constant, ast.BinOp, ast.IfExp)
 # Letters shown on either side of a change in a long line.
 _AROUND = 40
@@ -40,7 +40,7 @@ class Fate(StrEnum):
 
 
 # mutmut's exit codes are pytest's, a signal's, or its own (33: no tests, 34: left out).
-_FATES = {
+FATES = {
     None: Fate.UNTRIED,
     0: Fate.SURVIVED,
     1: Fate.KILLED,
@@ -64,7 +64,7 @@ class Mutant:
 
     def fate(self, code: int | None) -> Fate:
         """Return what an exit code says of it; whatever is not pytest's ran out of time."""
-        return Fate.WORDING if self.wording else _FATES.get(code, Fate.TIMEOUT)
+        return Fate.WORDING if self.wording else FATES.get(code, Fate.TIMEOUT)
 
 
 def mutants_of(folder: Path, module: str) -> list[Mutant]:
@@ -156,7 +156,9 @@ def _dump(node: ast.AST | None) -> str:
 
 def _is_wording(chain: Sequence[ast.AST]) -> bool:
     """Whether only the words of an error or a sentence changed, and no fact that it carries."""
-    last = chain[-1]
+    last, above = chain[-1], chain[-2] if len(chain) > 1 else None
+    if isinstance(above, ast.arguments):
+        return _is_default_of(last, above, _SPOKEN)
     if isinstance(last, ast.Constant) and isinstance(last.value, str):
         compared = any(isinstance(node, ast.Compare) for node in chain)
         if _PROSE.search(last.value) and not compared:
@@ -165,6 +167,11 @@ def _is_wording(chain: Sequence[ast.AST]) -> bool:
         isinstance(call, ast.Call) and _makes_error(call, above) and _is_spoken(argument)
         for above, call, argument in zip(chain, chain[1:], chain[2:], strict=False)
     )
+
+
+def _is_default_of(node: ast.AST, arguments: ast.arguments, names: Collection[str]) -> bool:
+    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return any(node is default and argument.arg in names for argument, default in pairs)
 
 
 def _makes_error(call: ast.Call, above: ast.AST) -> bool:
@@ -176,6 +183,8 @@ def _makes_error(call: ast.Call, above: ast.AST) -> bool:
 def _is_spoken(argument: ast.AST) -> bool:
     if isinstance(argument, ast.keyword):
         return argument.arg in _SPOKEN
+    if isinstance(argument, ast.Call) and ast.unparse(argument.func) == "str":
+        return True
     return isinstance(argument, _TEXT) and any(
         isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
         for node in ast.walk(argument)

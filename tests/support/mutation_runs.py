@@ -11,11 +11,12 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 from tests.support.house import ROOT
 from tests.support.mutants import (
+    FATES,
     LEFT_OUT,
     Fate,
     codes_of,
@@ -29,6 +30,7 @@ _SCRATCH = ROOT / ".cache" / "mutation"
 _MUTANTS = _SCRATCH / "mutants"
 # A dozen mutants: to try them makes mutmut write all the others.
 _SMALL = "controller.kernel.objects.*"
+_ALIVE = {code for code, fate in FATES.items() if fate is not Fate.KILLED}
 _RUN_SECONDS_MAX = 24 * 3600
 
 
@@ -41,13 +43,7 @@ def run(modules: Sequence[str], workers: int) -> None:
     if not asked:
         raise SystemExit(f"no mutants in {', '.join(modules)}")
     for name in every:
-        _choose(name, tried=name in asked)
-    _mutmut(workers)
-    # mutmut forks a process that has imported the tests, so what a test module makes while it is
-    # imported was made without the change. What lives is tried again by processes that import anew.
-    for name in asked:
-        _choose(name, tried=True)
-    _import_anew()
+        _choose(name, _ALIVE if name in asked else set())
     _mutmut(workers)
     keep(_MUTANTS, asked)
 
@@ -73,12 +69,14 @@ def _result(folder: Path, module: str) -> dict[str, object]:
     }
 
 
-def _choose(module: str, *, tried: bool) -> None:
-    """Mark what the next run has to try: all that no test killed, but for words."""
+def _choose(module: str, codes_tried: Container[int | None]) -> None:
+    """Mark what the next run has to try: mutants that ended so before, but for words."""
     codes = codes_of(_MUTANTS, module)
     for one in mutants_of(_MUTANTS, module):
-        if one.fate(codes[one.key]) is not Fate.KILLED:
-            codes[one.key] = None if tried and not one.wording else LEFT_OUT
+        if not one.wording and codes[one.key] in codes_tried:
+            codes[one.key] = None
+        elif one.wording or codes[one.key] is None:
+            codes[one.key] = LEFT_OUT
     set_codes(_MUTANTS, module, codes)
 
 
@@ -106,12 +104,6 @@ def _copy_tree() -> None:
         if (ROOT / name).is_file():
             (_SCRATCH / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, _SCRATCH / name)
-
-
-def _import_anew() -> None:
-    path = _SCRATCH / "pyproject.toml"
-    lines = '[tool.mutmut]\nprocess_isolation = "forkserver"\nforkserver_warmup = "none"\n'
-    path.write_text(path.read_text().replace("[tool.mutmut]\n", lines))
 
 
 def _mutmut(workers: int, *names: str) -> None:
