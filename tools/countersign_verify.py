@@ -63,6 +63,7 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 TOPS = (b"trust", b"policies", b"bundles", b"environments")
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 NO_RECORD = "0" * 64
+MISSING = "objects.missing"
 ED25519, SK_ED25519 = "ssh-ed25519", "sk-ssh-ed25519@openssh.com"
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
@@ -107,7 +108,6 @@ def short(digest: str) -> str:
 
 
 def sha256(data: bytes) -> str:
-    """Return a digest."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -202,7 +202,6 @@ def by_name(names: re.Pattern[str] | None, reader: Reader, most: int = 1024) -> 
 
 
 def items(reader: Reader, least: int = 0, most: int = 1024, *, distinct: bool = False) -> Reader:
-    """Read a list."""
 
     def read(value: Any, at: str) -> list[Any]:
         if not isinstance(value, list) or not least <= len(value) <= most:
@@ -254,7 +253,6 @@ def nullable(reader: Reader) -> Reader:
 
 
 def instant(value: Any, at: str) -> datetime:
-    """Read an instant."""
     if isinstance(value, str) and INSTANT.fullmatch(value):
         try:
             return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
@@ -264,7 +262,6 @@ def instant(value: Any, at: str) -> datetime:
 
 
 def written(moment: datetime) -> str:
-    """Return an instant as it is written."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -304,7 +301,6 @@ class Words:
         self.data, self.at = data, 0
 
     def take(self, size: int) -> bytes:
-        """Return exactly so many bytes."""
         if self.at + size > len(self.data):
             raise Wrong("an SSH structure that ends in a field")
         self.at += size
@@ -321,7 +317,6 @@ class Words:
 
 
 def string(data: bytes) -> bytes:
-    """Return an SSH string."""
     return len(data).to_bytes(4, "big") + data
 
 
@@ -346,7 +341,6 @@ class Key:
 
     @property
     def id(self) -> str:
-        """The fingerprint."""
         found = base64.b64encode(hashlib.sha256(self.blob).digest()).decode()
         return "SHA256:" + found.rstrip("=")
 
@@ -374,7 +368,6 @@ class Key:
 
 
 def public_key(value: Any, at: str) -> Key:
-    """Read an OpenSSH public key line."""
     match = isinstance(value, str) and re.fullmatch(
         r"([a-z0-9@.-]+) ([A-Za-z0-9+/]+={0,2})(?: [^\r\n]*)?\n?", value
     )
@@ -422,7 +415,6 @@ def check_sshsig(key: Key, blob: bytes, message: bytes, namespace: str) -> None:
 
 
 def dearmor(armored: str) -> bytes:
-    """Return the blob of an armored SSHSIG."""
     match = re.fullmatch(
         r"-----BEGIN SSH SIGNATURE-----\n((?:[A-Za-z0-9+/=]{1,76}\n)+)"
         r"-----END SSH SIGNATURE-----\n?",
@@ -452,14 +444,12 @@ class Envelope:
 
     def good(self, keys: Iterable[Key]) -> frozenset[str]:
         """Return the ids of the keys that made one of the signatures."""
-        return frozenset(
-            key.id
-            for key in keys
-            if any(
-                self._is_good(key, sig)
-                for _, sig in sorted(self.signatures, key=lambda one: one[0] != key.id)
-            )
-        )
+
+        def made_one(key: Key) -> bool:
+            likely_first = sorted(self.signatures, key=lambda one: one[0] != key.id)
+            return any(self._is_good(key, sig) for _, sig in likely_first)
+
+        return frozenset(key.id for key in keys if made_one(key))
 
     def _is_good(self, key: Key, signature: bytes) -> bool:
         if key.scheme == "ed25519":
@@ -492,7 +482,6 @@ _ENVELOPE = members(
 
 
 def read_envelope(data: bytes, where: str) -> Envelope:
-    """Read one envelope file."""
     try:
         found = _ENVELOPE(read_json(data, ENVELOPE_MOST, ENVELOPE_WORDS_MOST), "")
     except Wrong as error:
@@ -677,7 +666,8 @@ def _root(said: dict[str, Any], payload_digest: str) -> Root:
     if said["expires"] <= said["created"]:
         raise Wrong("/expires is not after created")
     if any(
-        "bundles" in where for where in (resets, *map(roles.get, ("release", "rollback"))) if where
+        "bundles" in where
+        for where in (resets, roles.get("release", ()), roles.get("rollback", ()))
     ):
         raise Wrong("no environment may be called 'bundles'")
     keys = _root_keys(said["keys"], said.get("revoked", {}))
@@ -838,7 +828,6 @@ class Release:
 
     @property
     def id(self) -> tuple[int, str]:
-        """Serial and digest."""
         return self.serial, self.digest
 
 
@@ -856,21 +845,11 @@ def statement(kind: str, subject: Reader, predicate: dict[str, Reader]) -> Reade
 
 _SHA256 = members({"sha256": digest})
 _REFERENCE = nullable(members({"serial": number, "sha256": digest}))
-_ONE_RELEASE = items(members({"name": text(), "digest": _SHA256}), 1, 1)
+_SUBJECT: dict[str, Reader] = {"name": text(), "digest": _SHA256}
+_ENDS = nullable(members({}, {"effective_from": instant, "effective_to": instant}))
 _RELEASE = statement(
     "release",
-    items(
-        members(
-            {"name": text(), "digest": _SHA256},
-            {
-                "annotations": nullable(
-                    members({}, {"effective_from": instant, "effective_to": instant})
-                )
-            },
-        ),
-        0,
-        SUBJECTS_MOST,
-    ),
+    items(members(_SUBJECT, {"annotations": _ENDS}), 0, SUBJECTS_MOST),
     {
         "repository": uuid,
         "environment": name,
@@ -883,15 +862,10 @@ _RELEASE = statement(
     },
 )
 _COUNTS: dict[str, Reader] = {"files": count, "bytes": count}
+_FILES = members({"countersignTree1": digest, "gitTree": text(OID)})
 _BUNDLE = statement(
     "bundle",
-    items(
-        members(
-            {"name": text(), "digest": members({"countersignTree1": digest, "gitTree": text(OID)})}
-        ),
-        1,
-        1,
-    ),
+    items(members({"name": text(), "digest": _FILES}), 1, 1),
     {
         "repository": uuid,
         "rail": name,
@@ -907,7 +881,7 @@ _BUNDLE = statement(
 )
 _ROLLBACK = statement(
     "rollback",
-    _ONE_RELEASE,
+    items(members(_SUBJECT), 1, 1),
     {
         "repository": uuid,
         "environment": name,
@@ -919,37 +893,31 @@ _ROLLBACK = statement(
 )
 
 
-def read_statement(reader: Reader, payload: bytes, where: str) -> Any:
+def read_statement(reader: Callable[[Any], Any], payload: bytes, where: str) -> Any:
     """Return a verified payload's meaning."""
     try:
-        return reader(read_json(payload, STATEMENT_MOST), "")
+        return reader(read_json(payload, STATEMENT_MOST))
     except Wrong as error:
-        raise Refusal(
-            "document.malformed", where, str(error), "sign a statement that fits"
-        ) from None
+        do = "sign a statement that fits"
+        raise Refusal("document.malformed", where, str(error), do) from None
 
 
 def read_release(payload: bytes, where: str) -> Release:
-    """Return a release statement."""
 
-    def read(value: Any, at: str) -> Release:
-        found = _RELEASE(value, at)
+    def read(value: Any) -> Release:
+        found = _RELEASE(value, "")
         said, names = found["predicate"], [one["name"] for one in found["subject"]]
         if any(left >= right for left, right in pairwise(names)):
             raise Wrong("/subject is not in order of names, or holds one twice")
         if (said["serial"] == 1) != (said["previous"] is None):
             raise Wrong("/predicate/previous is null for serial 1 and no other")
-        earlier = [_pair(said[one]) for one in ("previous", "rollback_of")]
-        if any(one is not None and one[0] >= said["serial"] for one in earlier):
+        earlier = {one: _pair(said[one]) for one in ("previous", "rollback_of")}
+        if any(one is not None and one[0] >= said["serial"] for one in earlier.values()):
             raise Wrong("/predicate names a release that is not earlier")
         _ends_later(said)
         live = tuple(_live(one, f"/subject/{at}") for at, one in enumerate(found["subject"]))
-        plain = {
-            one: said[one] for one in ("repository", "environment", "serial", "expires", "policies")
-        }
-        return Release(
-            digest=sha256(payload), previous=earlier[0], rollback_of=earlier[1], live=live, **plain
-        )
+        plain = {one: value for one, value in said.items() if one != "created"}
+        return Release(digest=sha256(payload), live=live, **{**plain, **earlier})
 
     found: Release = read_statement(read, payload, where)
     return found
@@ -966,11 +934,7 @@ def _ends_later(said: dict[str, Any]) -> None:
 
 def _live(subject: dict[str, Any], at: str) -> Live:
     parts = subject["name"].split("/")
-    fits = len(parts) == 6 and (parts[0], parts[3], parts[5]) == (
-        "bundles",
-        "versions",
-        "bundle.json",
-    )
+    fits = len(parts) == 6 and parts[::3] == ["bundles", "versions"] and parts[5] == "bundle.json"
     if not fits or not NAME.fullmatch(parts[1]) or not NAME.fullmatch(parts[2]):
         raise Wrong(f"{at}/name is not a bundle version")
     notes = subject.get("annotations")
@@ -992,8 +956,8 @@ def path_number(word: str) -> int | None:
 def read_bundle(payload: bytes, where: str) -> dict[str, Any]:
     """Return a bundle statement's predicate, with `files_root`, `git_tree` and `window`."""
 
-    def read(value: Any, at: str) -> dict[str, Any]:
-        found = _BUNDLE(value, at)
+    def read(value: Any) -> dict[str, Any]:
+        found = _BUNDLE(value, "")
         said, subject = found["predicate"], found["subject"][0]
         if subject["name"] != f"bundles/{said['rail']}/{said['name']}/files":
             raise Wrong("/subject/0/name is not the bundle's files")
@@ -1001,11 +965,8 @@ def read_bundle(payload: bytes, where: str) -> dict[str, Any]:
         if (before["version"] if before else 0) != said["version"] - 1:
             raise Wrong("/predicate/previous is not the version before")
         signed = window(said["effective_from"], said["effective_to"], "/predicate")
-        hashes = {
-            "files_root": subject["digest"]["countersignTree1"],
-            "git_tree": subject["digest"]["gitTree"],
-        }
-        return {**said, **hashes, "window": signed}
+        root, tree = subject["digest"]["countersignTree1"], subject["digest"]["gitTree"]
+        return {**said, "files_root": root, "git_tree": tree, "window": signed}
 
     found: dict[str, Any] = read_statement(read, payload, where)
     return found
@@ -1014,8 +975,8 @@ def read_bundle(payload: bytes, where: str) -> dict[str, Any]:
 def read_rollback(payload: bytes, where: str) -> dict[str, Any]:
     """Return a rollback statement's predicate, with `to_sha256`."""
 
-    def read(value: Any, at: str) -> dict[str, Any]:
-        found = _ROLLBACK(value, at)
+    def read(value: Any) -> dict[str, Any]:
+        found = _ROLLBACK(value, "")
         said, subject = found["predicate"], found["subject"][0]
         if subject["name"] != f"environments/{said['environment']}/release.json":
             raise Wrong("/subject/0/name is not the environment's release")
@@ -1056,13 +1017,12 @@ class Child:
         self.waiting = bytearray()
 
     def ask(self, question: str) -> str:
-        """Return the line that answers a question."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(question.encode() + b"\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            raise Trouble("git stopped: is this a git repository with SHA-1 ids?") from None
+            raise self._stopped() from None
         while (end := self.waiting.find(b"\n")) < 0:
             self._fill()
         line = bytes(self.waiting[:end])
@@ -1078,9 +1038,12 @@ class Child:
         return data
 
     def close(self) -> None:
-        """End the child."""
         self.process.kill()
         self.process.communicate()
+
+    @staticmethod
+    def _stopped() -> Trouble:
+        return Trouble("git stopped: is this a git repository with SHA-1 ids?")
 
     def _fill(self) -> None:
         assert self.process.stdout is not None
@@ -1089,7 +1052,7 @@ class Child:
             raise Trouble(f"git did not answer within {GIT_SECONDS:g} seconds")
         more = os.read(stdout, MIB)
         if not more:
-            raise Trouble("git stopped: is this a git repository with SHA-1 ids?")
+            raise self._stopped()
         self.waiting += more
 
 
@@ -1124,7 +1087,6 @@ class Objects:
         self.tops: dict[str, list[tuple[bytes, bytes, str]]] = {}
 
     def close(self) -> None:
-        """Let git go."""
         self.headers.close()
         self.contents.close()
 
@@ -1136,11 +1098,10 @@ class Objects:
         return words[0] if len(words) == 3 and words[1] == "commit" else None
 
     def header(self, oid: str, where: str) -> tuple[str, int]:
-        """Return kind and size in bytes."""
         words = self.headers.ask(oid).split()
         if len(words) != 3 or words[0] != oid:
             do = "clone the whole history again (not shallow, not partial); see `git fsck`"
-            raise Refusal("objects.missing", where, f"object {oid} is not in the clone", do)
+            raise Refusal(MISSING, where, f"object {oid} is not in the clone", do)
         return words[1], int(words[2])
 
     def read(self, oid: str, kind: str, most: int, where: str) -> bytes:
@@ -1159,7 +1120,6 @@ class Objects:
         return data
 
     def commit(self, oid: str) -> Commit:
-        """Return a commit's tree and parents."""
         raw = self.read(oid, "commit", COMMIT_MOST, f"commit {oid}")
         head = [line.partition(b" ") for line in raw.partition(b"\n\n")[0].split(b"\n")]
         trees = [value.decode("ascii", "replace") for key, _, value in head if key == b"tree"]
@@ -1226,8 +1186,14 @@ class Objects:
             so_far = f"{so_far}/{part}"
         return here
 
+    def file(self, tree: str, path: str, most: int) -> bytes | None:
+        """Return the contents of the file at a path, if there is one."""
+        found = self.find(tree, path)
+        if found is None or found.is_tree:
+            return None
+        return self.read(found.oid, "blob", most, path)
+
     def folder(self, tree: str, path: str) -> str | None:
-        """Return the id of the directory at a path, if there is one."""
         found = self.find(tree, path)
         return found.oid if found is not None and found.is_tree else None
 
@@ -1243,7 +1209,6 @@ class Objects:
 
 
 def bad_tree(where: str, what: str) -> Refusal:
-    """Return the refusal of a tree."""
     return Refusal("walk.bad_tree", where, what, "commit plain files with plain names")
 
 
@@ -1267,17 +1232,15 @@ class Folder:
     """A directory that was hashed: its node, and what lies below by group of files."""
 
     node: bytes
-    tables: dict[str, tuple[int, int, int]]
-    documents: dict[str, tuple[int, int]]
+    tables: dict[str, tuple[int, ...]]
+    documents: dict[str, tuple[int, ...]]
 
     @property
     def size(self) -> int:
-        """How many bytes there are."""
         return sum(one[-1] for one in (*self.tables.values(), *self.documents.values()))
 
     @property
     def files(self) -> int:
-        """How many files there are."""
         return sum(one[0] for one in (*self.tables.values(), *self.documents.values()))
 
 
@@ -1302,8 +1265,8 @@ class FilesRoots:
         if depth > LEVELS_MOST:
             raise Refusal("walk.too_large", where, f"more than {LEVELS_MOST} levels")
         state = hashlib.sha256(b"countersign tree v1\n")
-        tables: dict[str, tuple[int, int, int]] = {}
-        documents: dict[str, tuple[int, int]] = {}
+        tables: dict[str, tuple[int, ...]] = {}
+        documents: dict[str, tuple[int, ...]] = {}
         for entry in sorted(self.objects.level(tree, where), key=lambda one: one.name.encode()):
             path, group = f"{where}/{entry.name}", entry.name
             if entry.is_tree:
@@ -1311,17 +1274,12 @@ class FilesRoots:
             else:
                 below = self._file(entry, path)
                 group = entry.name.split(".")[0]
-            for csv in below.tables.values():
-                had = tables.get(group, (0, 0, 0))
-                tables[group] = (had[0] + csv[0], had[1] + csv[1], had[2] + csv[2])
-            for other in below.documents.values():
-                has = documents.get(group, (0, 0))
-                documents[group] = (has[0] + other[0], has[1] + other[1])
-            node = below.node
-            word = entry.name.encode()
-            state.update(
-                (b"d" if entry.is_tree else b"f") + len(word).to_bytes(2, "big") + word + node
-            )
+            for counts, more in ((tables, below.tables), (documents, below.documents)):
+                for added in more.values():
+                    had = counts.get(group, (0,) * len(added))
+                    counts[group] = tuple(map(sum, zip(had, added, strict=True)))
+            word, mark = entry.name.encode(), b"d" if entry.is_tree else b"f"
+            state.update(mark + len(word).to_bytes(2, "big") + word + below.node)
         folder = Folder(state.digest(), tables, documents)
         if folder.files > ENTRIES_MOST:
             raise Refusal("walk.too_large", where, f"more than {ENTRIES_MOST} files")
@@ -1442,6 +1400,10 @@ def commit_signer(commit: SignedCommit, keys: Iterable[Key], span: Span, where: 
 # --- The roots of a history -----------------------------------------------------------------------
 
 
+def root_path(version: int) -> str:
+    return f"trust/root/{version}.root.json"
+
+
 class Roots:
     """The chain of roots at each commit of a path, which are told from the oldest on."""
 
@@ -1460,10 +1422,10 @@ class Roots:
                 if now != oid and (now is None or self._payload(now) != self._payload(oid)):
                     do = "the chain is append-only: restore the file as it stood"
                     what = "a root that the history held is gone, or is another document"
-                    where = f"trust/root/{version}.root.json in commit {commit.oid}"
+                    where = f"{root_path(version)} in commit {commit.oid}"
                     self.lost = self.lost or Refusal("roots.removed", where, what, do)
         except Refusal as error:
-            if error.code == "objects.missing":
+            if error.code == MISSING:
                 raise
             return  # What stands here is no chain; what stood before it still counts.
         self.kept = found
@@ -1479,14 +1441,14 @@ class Roots:
         envelopes = tuple(one for one in later if one is not None)
         if len(envelopes) != len(later):
             version = self.pinned.version + 1 + later.index(None)
-            where = f"trust/root/{version}.root.json"
+            where = root_path(version)
             raise Refusal("roots.not_whole", where, "it is missing, later roots are there")
         if envelopes not in self.chains:
             if len(envelopes) > ROOTS_MOST:
                 raise Refusal("trust.root_too_large", "trust/root", f"more than {ROOTS_MOST} roots")
             root = self.pinned
             for version, oid in enumerate(envelopes, start=self.pinned.version + 1):
-                where = f"trust/root/{version}.root.json"
+                where = root_path(version)
                 root = next_root(root, self.objects.read(oid, "blob", ROOT_MOST, where), where)
             self.chains[envelopes] = root
         return self.chains[envelopes]
@@ -1529,7 +1491,6 @@ class State:
     spent: frozenset[str] = frozenset()
 
     def at(self, serial: int | None) -> tuple[int, str] | None:
-        """Return the release known by a serial."""
         return (serial, self.known[serial]) if serial is not None and serial in self.known else None
 
 
@@ -1622,7 +1583,7 @@ class Repository:
             try:
                 verdict = self._commit(commit, exact=is_tip, pinned=pinned)
             except Refusal as error:
-                if is_tip or error.code == "objects.missing":
+                if is_tip or error.code == MISSING:
                     raise
                 self.passed_over.append((commit.oid, error))
             else:
@@ -1633,7 +1594,7 @@ class Repository:
         try:
             found = self.objects.find(commit.tree, path)
         except Refusal as error:
-            if error.code == "objects.missing":
+            if error.code == MISSING:
                 raise
             return None
         return found.oid if found else None
@@ -1656,7 +1617,7 @@ class Repository:
             envelope = self._envelope(folder, self.place, "release", entries)
             self.stood.append((commit, sha256(envelope.payload), folder))
         except Refusal as error:
-            if error.code == "objects.missing":
+            if error.code == MISSING:
                 raise
 
     def _commit(self, commit: Commit, *, exact: bool, pinned: bool) -> Verdict:
@@ -1781,16 +1742,15 @@ class Repository:
         if release is None or release == self.state.rebased:
             return None
         while version > 1:
-            path = f"trust/root/{version - 1}.root.json"
-            entry = self.objects.find(commit.tree, path)
-            if entry is None or entry.is_tree:
+            path = root_path(version - 1)
+            data = self.objects.file(commit.tree, path, ROOT_MOST)
+            if data is None:
                 break
-            data = self.objects.read(entry.oid, "blob", ROOT_MOST, path)
             before = read_root(read_envelope(data, path).payload, path)
             if before.reset.get(self.environment) != release:
                 break
             version -= 1
-        return Reset(release, f"trust/root/{version}.root.json")
+        return Reset(release, root_path(version))
 
     def _between(self, release: Release, reset: Reset | None) -> list[tuple[Commit, Release]]:
         """Return the releases between the newest known one and this one, the oldest first."""
@@ -1915,10 +1875,10 @@ class Repository:
             else:
                 return frozenset()
         path = f"{self.place}/rollback.dsse.json"
-        entry = self.objects.find(commit.tree, path)
-        if entry is None or entry.is_tree:
+        data = self.objects.file(commit.tree, path, ENVELOPE_MOST)
+        if data is None:
             return None
-        envelope = read_envelope(self.objects.read(entry.oid, "blob", ENVELOPE_MOST, path), path)
+        envelope = read_envelope(data, path)
         if envelope.kind != IN_TOTO:
             raise wrong_type(envelope, path)
         mine, dates = root.role_for(role, envelope.payload, span)
@@ -2067,7 +2027,6 @@ def _forget(state: State, release: Release) -> State:
 
 
 def _forward(state: State, release: Release, *, applied: bool) -> State:
-    """Return the state with a release as its newest."""
     return replace(
         state,
         high=release.serial,
@@ -2106,12 +2065,6 @@ def _check_overlaps(bundles: Sequence[LiveBundle]) -> None:
 _KEY_IDS = items(text(), 0, INTEGER_MOST)
 
 
-def _count_of(value: Any, at: str) -> int:
-    if type(value) is not int:
-        raise Wrong(f"{at} is not a whole number")
-    return value
-
-
 _RECORD = members(
     {
         "format": only("urn:countersign:audit:v1"),
@@ -2130,7 +2083,7 @@ _RECORD = members(
         "policies_digest": digest,
         "plan_digest": digest,
         "signers": by_name(None, _KEY_IDS, INTEGER_MOST),
-        "counts": by_name(None, by_name(None, _count_of, INTEGER_MOST), INTEGER_MOST),
+        "counts": by_name(None, by_name(None, integer(-INTEGER_MOST), INTEGER_MOST), INTEGER_MOST),
         "tables": by_name(None, text(), INTEGER_MOST),
         "acks": items(members({"sha256": digest, "signers": _KEY_IDS}), 0, INTEGER_MOST),
         "rollback": nullable(
@@ -2164,9 +2117,8 @@ def read_record(data: bytes) -> dict[str, Any]:
 def _keys_of(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         yield from value
-    for item in (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    ):
+        value = list(value.values())
+    for item in value if isinstance(value, list) else ():
         yield from _keys_of(item)
 
 
@@ -2272,16 +2224,13 @@ class Trail:
     ) -> None:
         path = f"environments/{record['environment']}/release.json"
         try:
-            entry = source.find(source.commit(record["commit"]).tree, path)
-            if entry is None or entry.is_tree:
-                raise broken("link_source", f"there is no {path} in {record['commit']}")
-            found = sha256(source.read(entry.oid, "blob", RELEASE_MOST, path))
+            data = source.file(source.commit(record["commit"]).tree, path, RELEASE_MOST)
         except Refusal as error:
-            if error.code.startswith("audit."):
-                raise
             raise broken("link_source", str(error)) from None
-        if found != record["release_sha256"]:
-            raise broken("link_release", f"{path} in {record['commit']} is {short(found)}")
+        if data is None:
+            raise broken("link_source", f"there is no {path} in {record['commit']}")
+        if sha256(data) != record["release_sha256"]:
+            raise broken("link_release", f"{path} in {record['commit']} is {short(sha256(data))}")
 
 
 def tree_root(records: Iterable[bytes]) -> bytes:
@@ -2292,9 +2241,7 @@ def tree_root(records: Iterable[bytes]) -> bytes:
         while full and full[-1][0] == size:
             size, node = size * 2, hashlib.sha256(b"\1" + full.pop()[1] + node).digest()
         full.append((size, node))
-    if not full:
-        return hashlib.sha256().digest()
-    node = full.pop()[1]
+    node = full.pop()[1] if full else hashlib.sha256().digest()
     while full:
         node = hashlib.sha256(b"\1" + full.pop()[1] + node).digest()
     return node
@@ -2401,7 +2348,6 @@ class Progress:
         self.what, self.total, self.shown = what, total, sys.stderr.isatty()
 
     def __call__(self, done: int) -> None:
-        """Show how much is done."""
         if self.shown and (done % 50 == 0 or done == self.total):
             end = "\n" if done == self.total else ""
             sys.stderr.write(f"\r{self.what} {done} of {self.total}{end}")
@@ -2419,17 +2365,14 @@ def read_file(path: Path, most: int) -> bytes:
 
 
 def signers_json(keys: Iterable[Key]) -> list[dict[str, str]]:
-    """Return keys as the JSON output names them."""
     return sorted(({"key": key.id, "owner": key.owner} for key in keys), key=lambda one: one["key"])
 
 
 def root_json(root: Root) -> dict[str, Any]:
-    """Return a root as the JSON output names it."""
     return {"version": root.version, "sha256": root.digest, "expires": written(root.expires)}
 
 
 def run_repository(arguments: argparse.Namespace, at: datetime) -> dict[str, Any]:
-    """Judge a clone of an artifact repository."""
     pinned = pin_of(arguments)
     with closing(Objects(arguments.directory)) as objects:
         path = objects.first_parents(resolved(objects, (arguments.ref,)))
@@ -2452,7 +2395,6 @@ def run_repository(arguments: argparse.Namespace, at: datetime) -> dict[str, Any
 
 
 def pin_of(arguments: argparse.Namespace) -> Root:
-    """Return the root that the command line pins."""
     data = read_file(arguments.root, ROOT_MOST)
     return pinned_root(data, arguments.root_sha256, str(arguments.root))
 
@@ -2465,7 +2407,6 @@ def repository_json(
     judged: Repository,
     verdict: Verdict,
 ) -> dict[str, Any]:
-    """Return what was proven of an artifact repository."""
     release = verdict.release
     return {
         "at": written(at),
@@ -2489,7 +2430,6 @@ def repository_json(
 
 
 def bundle_json(one: LiveBundle, at: datetime) -> dict[str, Any]:
-    """Return a live bundle version as the JSON output names it."""
     start, end = one.window
     tables = one.files.tables.values()
     return {
@@ -2512,7 +2452,6 @@ def passed_over_json(found: Iterable[tuple[str, Refusal]]) -> list[dict[str, str
 
 
 def run_audit(arguments: argparse.Namespace, at: datetime) -> dict[str, Any]:
-    """Judge a clone of an audit branch."""
     root, source, controller = pin_of(arguments), None, arguments.controller
     with ExitStack() as stack:
         objects = stack.enter_context(closing(Objects(arguments.directory)))
@@ -2557,7 +2496,6 @@ def audit_json(
     links: Sequence[Link],
     held: Sequence[Checkpoint],
 ) -> dict[str, Any]:
-    """Return what was proven of an audit trail."""
     last = links[-1]
     facts = ("seq", "environment", "revision", "kind", "serial", "release_sha256", "commit")
     return {
@@ -2598,23 +2536,19 @@ def plain(line: str) -> str:
 
 
 def owners_of(signers: Iterable[dict[str, str]]) -> str:
-    """Return the owners of keys, each once."""
     return ", ".join(sorted({one["owner"] for one in signers}))
 
 
 def show_repository(found: dict[str, Any]) -> Iterator[str]:
     """Yield what a person reads of a repository that holds."""
-    release, root = found["release"], found["root"]
-    yield f"root {root['version']} ({root['sha256']}), in force until {root['expires']}"
+    release = found["release"]
     yield f"  pinned: root {found['pinned']['version']} ({found['pinned']['sha256']})"
-    people = owners_of(release["signers"])
     named = f"release {release['serial']} of {found['environment']}"
-    yield f"{named} ({release['sha256']}), by {people}"
+    yield f"{named} ({release['sha256']}), by {owners_of(release['signers'])}"
     for one in found["bundles"]:
-        people = owners_of(one["signers"])
         span = f"[{one['effective_from'] or '…'}, {one['effective_to'] or '…'})"
         size = f"{one['files']} files, {one['rows']} rows"
-        yield f"  {one['bundle']}@{one['version']} {span} {size}, by {people}"
+        yield f"  {one['bundle']}@{one['version']} {span} {size}, by {owners_of(one['signers'])}"
     for one in found["passed_over"]:
         yield f"note: commit {one['commit'][:12]} was refused: {one['what']} [{one['code']}]"
     yield from (f"warning: {one}" for one in found["warnings"])
@@ -2624,8 +2558,7 @@ def show_repository(found: dict[str, Any]) -> Iterator[str]:
 
 def show_audit(found: dict[str, Any]) -> Iterator[str]:
     """Yield what a person reads of a trail that holds."""
-    last, root = found["last"], found["root"]
-    yield f"root {root['version']} ({root['sha256']}), in force until {root['expires']}"
+    last = found["last"]
     yield f"last: {last['kind']} of release {last['serial']} in {last['environment']}"
     yield f"  record {last['seq']} ({last['sha256']}), judged at {found['at']}"
     if not found["releases_compared"]:
@@ -2638,7 +2571,6 @@ def show_audit(found: dict[str, Any]) -> Iterator[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line."""
     top = argparse.ArgumentParser(
         description="Verify a Countersign artifact repository or audit trail from git alone.",
         epilog="example: %(prog)s repository clone --root 1.root.json --root-sha256 4f1c… "
@@ -2648,54 +2580,43 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     repository = commands.add_parser("repository", help="roots, release, bundles, files, history")
     audit = commands.add_parser("audit", help="signed links, records, releases, checkpoints")
+    at, said = "judge at 2026-12-01T00:00:00Z, not now", "(default: %(default)s)"
     for command in (repository, audit):
         command.add_argument("directory", type=Path, help="a clone, bare or not")
         command.add_argument("--root", type=Path, required=True, help="the pinned root's envelope")
         command.add_argument("--root-sha256", help="digest of its payload, as told by voice")
-        command.add_argument(
-            "--at", metavar="INSTANT", help="judge at 2026-12-01T00:00:00Z, not now"
-        )
+        command.add_argument("--at", metavar="INSTANT", help=at)
         command.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    repository.add_argument(
-        "--ref", default="refs/heads/main", help="branch (default: %(default)s)"
-    )
-    repository.add_argument("--environment", default="production", help="default: %(default)s")
-    repository.add_argument(
-        "--baseline", metavar="COMMIT", help="where controllers were told to start"
-    )
+    start, main = "where controllers were told to start", "refs/heads/main"
+    repository.add_argument("--ref", default=main, help=f"branch {said}")
+    repository.add_argument("--environment", default="production", help=said)
+    repository.add_argument("--baseline", metavar="COMMIT", help=start)
     audit.add_argument("--controller", required=True, help="whose trail")
     audit.add_argument("--ref", help="default: audit/CONTROLLER, of the clone or of its origin")
     where = audit.add_mutually_exclusive_group()
-    where.add_argument(
-        "--repository", type=Path, help="clone of the artifact repository, if another"
-    )
+    where.add_argument("--repository", type=Path, help="clone of the artifacts, if another")
     where.add_argument("--alone", action="store_true", help="no artifact repository at hand")
-    audit.add_argument(
-        "--branch", default="refs/heads/main", help="its branch (default: %(default)s)"
-    )
+    audit.add_argument("--branch", default=main, help=f"its branch {said}")
     audit.add_argument("--checkpoint", type=Path, action="append", default=[], metavar="FILE")
     return top
+
+
+def instant_of(told: str | None) -> datetime:
+    """Return the instant to judge at: the one that was told, or now."""
+    try:
+        return instant(told, "--at") if told else datetime.now(UTC).replace(microsecond=0)
+    except Wrong as error:
+        raise Trouble(str(error)) from None
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = parser().parse_args(words)
-    run, show = (
-        (run_audit, show_audit)
-        if arguments.command == "audit"
-        else (run_repository, show_repository)
-    )
+    is_audit = arguments.command == "audit"
+    run, show = (run_audit, show_audit) if is_audit else (run_repository, show_repository)
     head = {"version": 1, "command": arguments.command}
     try:
-        try:
-            at = (
-                instant(arguments.at, "--at")
-                if arguments.at
-                else datetime.now(UTC).replace(microsecond=0)
-            )
-        except Wrong as error:
-            raise Trouble(str(error)) from None
-        found = run(arguments, at)
+        found = run(arguments, instant_of(arguments.at))
     except Refusal as error:
         refusal = {"code": error.code, "where": error.where, "what": error.what, "do": error.do}
         if arguments.json:
@@ -2711,6 +2632,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if arguments.json:
         print(json.dumps({**head, "result": "accepted", **found}, indent=2))
     else:
+        print("root {version} ({sha256}), in force until {expires}".format_map(found["root"]))
         print("\n".join(map(plain, show(found))))
     return 0
 
