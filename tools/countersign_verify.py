@@ -1141,18 +1141,6 @@ class Objects:
             path.append(self.commit(path[-1].parents[0]))
         return path[::-1]
 
-    def descends(self, tip: str, ancestor: str) -> bool:
-        """Whether a commit is, or grew out of, another one, over any parents."""
-        seen, waiting = {tip}, [tip]
-        while waiting:
-            here = waiting.pop()
-            if here == ancestor:
-                return True
-            more = set(self.commit(here).parents) - seen
-            seen |= more
-            waiting += more
-        return False
-
     def level(self, tree: str, where: str) -> tuple[Entry, ...]:
         """Return one level of a tree in which every entry must be ours."""
         if tree not in self.levels:
