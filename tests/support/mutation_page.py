@@ -110,6 +110,9 @@ def mutation_page(results: Sequence[Result], judgements: Sequence[Judgement]) ->
     equivalent = sum(_equivalents(one, judgements) for one in results)
     parts.append(_line("**all**", Result("", total), equivalent))
     parts.append("\n## Killed by a test that was written for it\n\n")
+    parts.append(
+        "What no test that runs here would have noticed, and the one that notices it now.\n\n"
+    )
     parts += _killed(judgements)
     parts.append("\n## What lives\n")
     for one in results:
