@@ -1,6 +1,8 @@
 """Many rows in several processes: what comes out is what one process would have said."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from hashlib import sha256
 
@@ -13,6 +15,7 @@ from controller.policy.lint import lint_shard
 from controller.reconcile.bulk import FORKED_BYTES, TableFile, judged, rendering
 from controller.stores.directory.copytext import FileText, render
 from tests.support.directory import MemoryObjects
+from tests.support.house import ROOT
 from tests.support.policies import shipped
 
 RAIL = shipped()["card-bin"]
@@ -47,7 +50,24 @@ def many() -> list[bytes]:
     return contents
 
 
+def alone(name: str) -> None:
+    """Run a function of this module in a process without other threads: only such a one forks."""
+    command = [sys.executable, "-m", "tests.reconcile.test_bulk", name]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_files_are_judged_elsewhere_as_they_would_be_here() -> None:
+    alone("judged_elsewhere")
+
+
+def test_texts_are_made_elsewhere_as_they_would_be_here() -> None:
+    alone("made_elsewhere")
+
+
+def judged_elsewhere() -> None:
     objects = MemoryObjects()
     contents = many()
     files = stored(objects, contents)
@@ -73,7 +93,7 @@ def test_a_few_files_are_judged_here() -> None:
     assert objects.read_oids == [file.oid for file in files]
 
 
-def test_texts_are_made_elsewhere_as_they_would_be_here() -> None:
+def made_elsewhere() -> None:
     objects = MemoryObjects()
     contents = [content(at, 4_000) for at in range(14)]
     wanted = [
@@ -106,3 +126,7 @@ def test_a_file_that_is_not_what_was_planned_is_never_stored() -> None:
 
     with pytest.raises(Corrupt, match="not what was planned"):
         list(rendering(objects)([wanted]))
+
+
+if __name__ == "__main__":
+    {one.__name__: one for one in (judged_elsewhere, made_elsewhere)}[sys.argv[1]]()
