@@ -40,6 +40,8 @@ def test_under_an_expired_root_production_is_served_and_status_says_so(owners: O
     owners.publish(OTHER_RANGE)
     waiting = owners.status()
 
+    assert quiet.root is not None
+    assert waiting.root is not None
     assert (quiet.sync, quiet.root.expired) == (Sync.SYNCED, True)
     assert (waiting.sync, waiting.root.expired) == (Sync.OUT_OF_SYNC, True)
     assert (waiting.condition.state, waiting.condition.reason) == (State.STALLED, "trust.expired")
