@@ -116,8 +116,8 @@ def is_settled(world: World, before: Applied, target: Oid) -> bool:
     if before.commit != target:
         return False
     rails = world.rails.at(world.repository, world.repository.tree_of(target))
-    known = world.recall.known(world.environment, before)
-    used = {live.bundle.partition("/")[0] for live in known.live}
+    live = world.recall.live(world.environment, before)
+    used = {one.bundle.partition("/")[0] for one in live}
     return rails.digest(used) == before.policies_digest
 
 

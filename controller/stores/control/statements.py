@@ -1,6 +1,6 @@
 """The room's queries, and how to run one: rows by column name, refusals as errors of ours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from controller.adapters.postgres import Connection, dict_row, translated
@@ -23,13 +23,6 @@ def one(connection: Connection[Any], query: str, facts: Mapping[str, Any]) -> di
 
 
 def run(connection: Connection[Any], query: str, facts: Mapping[str, Any]) -> int:
-    """Run `query` and return how many rows it touched."""
+    """Run `query`; return how many rows it touched, which a pipeline does not know yet (-1)."""
     with translated():
         return connection.execute(query.encode(), facts).rowcount
-
-
-def run_many(connection: Connection[Any], query: str, facts: Sequence[Mapping[str, Any]]) -> None:
-    """Run `query` once for each of `facts`, in one go."""
-    if facts:
-        with translated(), connection.cursor() as cursor:
-            cursor.executemany(query.encode(), facts)
