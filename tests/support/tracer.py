@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -122,6 +123,7 @@ class _Watcher:
         self._first, self._describer, self._doom, self._children = child, describer, doom, children
         self._alive = {child}
         self._unborn: set[int] = set()
+        self._gone: set[int] = set()
         self._at: dict[int, tuple[int, str] | None] = {}
         self._info = ctypes.create_string_buffer(_INFO_BYTES)
         self._found = Watched()
@@ -134,13 +136,17 @@ class _Watcher:
             pid, status = os.waitpid(-1, _ALL)
             if os.WIFSTOPPED(status):
                 self._stopped(pid, status)
-                continue
-            self._alive.discard(pid)
-            if pid == self._first:
-                self._found.status = os.waitstatus_to_exitcode(status)
+            else:
+                self._ended(pid, status)
         if self._alive:
             self._end()
         return self._found
+
+    def _ended(self, pid: int, status: int) -> None:
+        self._alive.discard(pid)
+        self._gone.add(pid)
+        if pid == self._first:
+            self._found.status = os.waitstatus_to_exitcode(status)
 
     def _stopped(self, pid: int, status: int) -> None:
         number, event = os.WSTOPSIG(status), status >> 16
@@ -157,10 +163,13 @@ class _Watcher:
         self._go_on(pid, deliver)
 
     def _expect(self, parent: int) -> None:
-        """Count a child from its birth on, even before it is first seen."""
+        """Count a child from its birth on, even before it is first seen.
+
+        The kernel may tell of a child, and of its end, before it tells that the parent bore it.
+        """
         born = ctypes.c_ulong()
         _ptrace(_NEWCOMER, parent, ctypes.addressof(born))
-        if born.value not in self._alive:
+        if born.value not in self._alive | self._gone:
             self._alive.add(born.value)
             self._unborn.add(born.value)
 
@@ -224,7 +233,8 @@ class _Watcher:
 
     def _end(self) -> bool:
         for pid in self._alive:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a parent under watch may reap it first
+                os.kill(pid, signal.SIGKILL)
         while self._alive:
             try:
                 pid, status = os.waitpid(-1, _ALL)
@@ -232,10 +242,8 @@ class _Watcher:
                 break
             if os.WIFSTOPPED(status):
                 self._go_on(pid, 0)
-                continue
-            self._alive.discard(pid)
-            if pid == self._first:
-                self._found.status = os.waitstatus_to_exitcode(status)
+            else:
+                self._ended(pid, status)
         self._alive.clear()
         return False
 
