@@ -1,7 +1,9 @@
 """Canonical JSON: the profile, and RFC 8785's bytes on it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rfc8785
@@ -22,6 +24,37 @@ def test_members_are_sorted_and_nothing_is_escaped_without_need() -> None:
 def test_what_is_outside_the_profile_has_no_form(value: object) -> None:
     with pytest.raises(NotCanonical):
         canonical(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("written", [canonical, readable])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1.0, "/: float has no canonical form"),
+        ([0, {"a": [0.5]}], "/1/a/0: float has no canonical form"),
+        ({"a": {"b": 2**53}}, "/a/b: an integer beyond 2^53 - 1"),
+        ([2**53], "/0: an integer beyond 2^53 - 1"),
+        (2**53, "/: an integer beyond 2^53 - 1"),
+        (["", "\ud800"], "/1: a lone surrogate"),
+        ("a\udfff", "/: a lone surrogate"),
+        ({"a": {"é": 1}}, "/a: a key that is not ASCII text"),
+        ({1: 1}, "/: a key that is not ASCII text"),
+    ],
+)
+def test_neither_form_is_written_of_what_is_outside_and_a_refusal_says_where(
+    written: Callable[[Json], bytes], value: Any, said: str
+) -> None:
+    with pytest.raises(NotCanonical) as refusal:
+        written(value)
+
+    assert str(refusal.value) == said
+
+
+@pytest.mark.parametrize("written", [canonical, readable])
+def test_the_characters_on_either_side_of_the_surrogates_are_text(
+    written: Callable[[Json], bytes],
+) -> None:
+    assert json.loads(written(["\ud7ff", "\ue000"])) == ["\ud7ff", "\ue000"]
 
 
 def test_the_edge_of_the_profile_is_inside() -> None:

@@ -176,3 +176,48 @@ def test_many_pointers_are_located_as_each_by_itself() -> None:
     pointers = ["", "/a", "/a/1/b", "/c~1d", "/nowhere"]
 
     assert locate_all(data, pointers) == {one: locate(data, one) for one in pointers}
+
+
+@pytest.mark.parametrize("sign", [b"[", b"]", b"{", b"}", b",", b":"])
+def test_every_sign_counts_before_the_document_is_read(sign: bytes) -> None:
+    assert refusal(sign * 6, tokens_max=5).reason == "more than the 5 words and signs we read"
+    assert refusal(sign * 5, tokens_max=5).reason != "more than the 5 words and signs we read"
+
+
+@pytest.mark.parametrize(("opened", "closed"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_brackets_of_either_kind_are_levels(opened: bytes, closed: bytes) -> None:
+    deepest = opened * 32 + b"1" + closed * 32
+
+    assert parse(deepest)
+    assert refusal(opened + deepest + closed).reason == "nested deeper than 32"
+
+
+def test_levels_that_are_closed_again_do_not_add_up() -> None:
+    assert parse(b"[" + b"[],{}," * 40 + b"1]", depth_max=2)
+    assert refusal(b"[" + b"[],{}," * 40 + b"[[]]]", depth_max=2).column == 243
+
+
+def test_a_first_line_that_is_empty_is_counted() -> None:
+    error = refusal(b"\n1.5")
+
+    assert (error.line, error.column) == (2, 1)
+    assert locate(b'\n{"a": 1}', "/a") == Place(2, 2)
+
+
+@pytest.mark.parametrize("rest", [b"{1:2}", b'{"\n":2}', b'{"a":1,"a":2}', b"]]}}", b'"'])
+def test_what_stands_behind_a_refused_value_changes_nothing(rest: bytes) -> None:
+    error = refusal(b"[\n 1.5x," + rest)
+
+    assert error.reason == "a number with a fraction or an exponent"
+
+
+def test_every_element_of_a_list_has_a_pointer_of_its_own() -> None:
+    data = b'["a", {}, [], "d", {"e": 1}]'
+
+    assert [locate(data, f"/{index}").column for index in range(5)] == [2, 7, 11, 15, 20]
+    assert locate(data, "/4/e").column == 21
+
+
+def test_a_refusal_says_what_to_write_instead() -> None:
+    assert refusal(b"[NaN]").hint == "leave the member out, or write null"
+    assert refusal(b"[1.5]").hint == "write amounts as decimal strings"

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controller.trust.commit import (
+    PARENTS_MAX,
+    SIZE_MAX_BYTES,
     CommitNotSigned,
     CommitNotTrusted,
     MalformedCommit,
@@ -45,6 +47,7 @@ def test_a_commit_is_read() -> None:
     assert [parent.hex()[:4] for parent in commit.parents] == ["1111"]
     assert (commit.author, commit.committer) == ("A <a@example>", "C <c@example>")
     assert commit.authored_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+    assert commit.committed_at == datetime(2023, 11, 14, 22, 13, 21, tzinfo=UTC)
     assert commit.message == b"Subject\n\nBody\n"
     assert commit.signed == CONTENT
 
@@ -68,8 +71,10 @@ def test_a_commit_signed_with_gpg_is_not_signed_for_us() -> None:
 
 
 def test_a_commit_by_a_stranger_is_refused() -> None:
-    with pytest.raises(CommitNotTrusted):
+    with pytest.raises(CommitNotTrusted) as refusal:
         verify_commit(SIGNED, [BOB.key, CAROL.key], NOW)
+
+    assert refusal.value.key == ""
 
 
 @pytest.mark.parametrize("old", [b"Body", b"4b82", b"1700000000", b"A <a"])
@@ -167,3 +172,44 @@ def test_a_signature_that_is_no_text_is_refused() -> None:
         verify_commit(SIGNED.replace(b"-----BEGIN", b"\xff-----BEGIN"), KEYS, NOW)
     with pytest.raises(CommitNotTrusted):
         verify_commit(SIGNED.replace(b"\n -----END", b"\xff\n -----END"), KEYS, NOW)
+
+
+LAST_SECOND = 7258118399  # 2199-12-31T23:59:59Z
+
+
+@pytest.mark.parametrize(
+    ("last", "over"),
+    [
+        (CONTENT.ljust(SIZE_MAX_BYTES), CONTENT.ljust(SIZE_MAX_BYTES + 1)),
+        (
+            CONTENT.replace(PARENT, PARENT * PARENTS_MAX),
+            CONTENT.replace(PARENT, PARENT * (PARENTS_MAX + 1)),
+        ),
+        (
+            CONTENT.replace(b"1700000000", b"%d" % LAST_SECOND),
+            CONTENT.replace(b"1700000000", b"%d" % (LAST_SECOND + 1)),
+        ),
+    ],
+    ids=["bytes", "parents", "year"],
+)
+def test_the_largest_commit_is_read_and_the_next_larger_refused(last: bytes, over: bytes) -> None:
+    assert parse_commit(last).author == "A <a@example>"
+
+    with pytest.raises(MalformedCommit):
+        parse_commit(over)
+
+
+@pytest.mark.parametrize("end", [b"X", b"X ", b"X\t"])
+def test_of_a_signature_only_the_newlines_at_its_end_are_dropped(end: bytes) -> None:
+    armored = b"-----BEGIN SSH SIGNATURE-----\n" + end
+
+    signed = with_signature(CONTENT, armored.decode() + "\n\n")
+
+    assert b"\n " + end + b"\n\nSubject" in signed
+    assert parse_commit(signed.replace(end, end + b"\n ")).signature == armored.decode() + "\n"
+
+
+def test_a_signature_is_read_as_ascii() -> None:
+    signed = with_signature(CONTENT, "-----BEGIN SSH SIGNATURE-----\né")
+
+    assert parse_commit(signed).signature == "-----BEGIN SSH SIGNATURE-----\n\ufffd\ufffd\n"

@@ -48,6 +48,27 @@ def test_owners_are_counted_not_keys() -> None:
     assert require(two, {second_key.id, BOB.id}, now=NOW).owners == {"alice", "bob"}
 
 
+def test_a_refusal_says_who_is_missing_and_whose_keys_are_one_owners() -> None:
+    home, away = (Person.named(f"{one}, another key", owner=one) for one in ("alice", "bob"))
+    four = role(ALICE, home, BOB, away, CAROL, threshold=3)
+
+    with pytest.raises(OneOwnerCountsOnce) as once:
+        require(four, {ALICE.id, home.id, BOB.id, away.id}, now=NOW)
+    with pytest.raises(ThresholdNotMet) as missing:
+        require(role(ALICE, BOB, CAROL, threshold=3), {CAROL.id}, now=NOW)
+
+    assert "the 4 keys that signed belong to alice, bob, and one owner" in str(once.value)
+    assert str(missing.value) == (
+        "role 'routing' needs 3 owners, 1 signed (alice did not sign; bob did not sign)"
+    )
+
+
+def test_a_refusal_without_reasons_has_no_empty_brackets() -> None:
+    bare = ThresholdNotMet("routing", have=0, need=1, signers=(), reasons={})
+
+    assert str(bare) == "role 'routing' needs 1 owners, 0 signed"
+
+
 @pytest.mark.parametrize("threshold", [0, -1, 2])
 def test_a_threshold_no_owners_could_meet_is_refused(threshold: int) -> None:
     with pytest.raises(BadRole):

@@ -133,9 +133,26 @@ def test_envelopes_of_two_payloads_are_refused() -> None:
         merge([sealed(b"{}", by=[ALICE]), sealed(b"[]", by=[BOB])])
 
 
-def test_no_envelope_at_all_is_refused() -> None:
-    with pytest.raises(MalformedEnvelope):
+def test_no_envelope_at_all_is_refused_in_the_name_of_no_file() -> None:
+    with pytest.raises(MalformedEnvelope) as refusal:
         merge([])
+
+    assert (refusal.value.path, str(refusal.value)) == ("", "there is no envelope")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"payload": "e30"}, "payload is not padded base64"),
+        ({"payload": "e31="}, "payload is not canonical base64"),
+        ({"signatures": [{"sig": "!"}]}, "sig is not base64"),
+    ],
+)
+def test_a_refusal_says_which_member_is_not_base64(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(MalformedEnvelope) as refusal:
+        parse(wire(**change))
+
+    assert refusal.value.reason == reason
 
 
 def test_files_that_hold_too_many_signatures_together_are_refused() -> None:

@@ -252,3 +252,75 @@ def test_refusals_of_types_rails_and_roles_carry_their_facts() -> None:
     assert unknown.value.payload_type == "text/x"
     assert (rail.value.rail, rail.value.path) == ("caip", "bundles/card-bin/binlist")
     assert "staging" in role.value.what
+
+
+ALICES = f"/keys/{ALICE.id.replace('/', '~1')}"
+SERIAL_0, SOME_SHA256 = {"serial": 0}, {"sha256": "a" * 64}
+AGED = {**granted(ALICE), "max_age": "P1D"}
+DELEGATED = {"paths": ["bundles/**"], "rails": ["card-bin"], **granted(ALICE)}
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer", "reason"),
+    [
+        ({"extra": 1}, "", "has an unknown member 'extra'"),
+        ({"roles": {"audit": []}}, "/roles/audit", "must be an object of at most 1024 members"),
+        ({"roles": {"audit": {"A": granted(ALICE)}}}, "/roles/audit", "'A' is not a name"),
+        ({"roles": {"release": {"A": granted(ALICE)}}}, "/roles/release", "'A' is not a name"),
+        ({"roles": {"rollback": {"A": AGED}}}, "/roles/rollback", "'A' is not a name"),
+        (
+            {"roles": {"rollback": {"bundles": AGED}}},
+            "/roles/rollback",
+            "no environment may be called 'bundles'",
+        ),
+        ({"roles": {"heartbeat": {}}}, "/roles/heartbeat", "lacks 'keys'"),
+        ({"roles": {"bundle": [{}]}}, "/roles/bundle/0", "lacks 'keys'"),
+        (
+            {"roles": {"bundle": [{**DELEGATED, "paths": ["**"]}]}},
+            "/roles/bundle/0/paths/0",
+            "must be a glob below bundles/",
+        ),
+        (
+            {"roles": {"bundle": [{**DELEGATED, "rails": [""]}]}},
+            "/roles/bundle/0/rails/0",
+            "must be a rail's name",
+        ),
+        ({"reset": {"A": {"serial": 1, **SOME_SHA256}}}, "/reset", "'A' is not a name"),
+        ({"reset": {"a": SOME_SHA256}}, "/reset/a", "lacks 'serial'"),
+        (
+            {"reset": {"a": {**SERIAL_0, **SOME_SHA256}}},
+            "/reset/a/serial",
+            "must be a whole number from 1 to 2147483647",
+        ),
+        ({"floors": []}, "/floors", "must be an object of at most 1024 members"),
+        ({"floors": {"A": {"serial": 1}}}, "/floors", "'A' is not a name"),
+        (
+            {"floors": {"a": SERIAL_0}},
+            "/floors/a/serial",
+            "must be a whole number from 1 to 2147483647",
+        ),
+        (
+            {"revoked": {ALICE.id: {"at": 7, "reason": ""}}},
+            f"/revoked/{ALICE.id.replace('/', '~1')}/at",
+            "'' is not an instant",
+        ),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_at_exactly_which_place(
+    change: dict[str, Any], pointer: str, reason: str
+) -> None:
+    with pytest.raises(MalformedRoot) as refusal:
+        read(document(ALICE, **change))
+
+    assert (refusal.value.pointer, refusal.value.reason) == (pointer, reason)
+
+
+@pytest.mark.parametrize("date", ["not_before", "not_after"])
+def test_a_date_of_a_key_that_is_none_is_refused_at_its_place(date: str) -> None:
+    made = document(ALICE)
+    made["keys"][ALICE.id][date] = "soon"
+
+    with pytest.raises(MalformedRoot) as refusal:
+        read(made)
+
+    assert refusal.value.pointer == f"{ALICES}/{date}"

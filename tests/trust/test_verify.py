@@ -86,7 +86,7 @@ def test_a_changed_payload_is_refused() -> None:
         ask(replace(sealed(b"{}", by=[ALICE, BOB]), payload=b"{ }"))
 
     assert refusal.value.invalid == {ALICE.id, BOB.id}
-    assert (refusal.value.have, refusal.value.need) == (0, 2)
+    assert (refusal.value.role, refusal.value.have, refusal.value.need) == ("routing", 0, 2)
     assert set(refusal.value.reasons.values()) == {"made a signature that does not verify"}
     assert "changed after alice and bob signed" in str(refusal.value)
     assert "did not sign" not in str(refusal.value)
@@ -100,6 +100,7 @@ def test_a_changed_payload_whose_signatures_name_nobody_is_refused() -> None:
         ask(replace(made, payload=b"{ }", signatures=nameless))
 
     assert refusal.value.invalid == frozenset()
+    assert "changed after somebody signed" in str(refusal.value)
 
 
 def test_a_bad_signature_beside_enough_good_ones_does_no_harm() -> None:
@@ -132,9 +133,19 @@ def test_a_stranger_does_not_count() -> None:
 
     assert refusal.value.strangers == {CAROL.id}
     assert refusal.value.signers == {ALICE.id}
-    assert (refusal.value.have, refusal.value.need) == (1, 2)
+    assert (refusal.value.role, refusal.value.have, refusal.value.need) == ("routing", 1, 2)
     assert refusal.value.reasons == {BOB.id: "did not sign"}
     assert "alice, bob" in refusal.value.hint
+
+
+def test_a_refusal_names_strangers_in_order_and_by_no_more_than_64_letters() -> None:
+    named = (Signature("b" * 64 + "c", b"x"), Signature("a", b"x"))
+
+    with pytest.raises(SignerNotInRole) as refusal:
+        ask(Envelope(IN_TOTO, b"{}", named))
+
+    assert str(refusal.value).endswith(f"does not list the signer 'a, {'b' * 64}'")
+    assert refusal.value.strangers == {"a", "b" * 64 + "c"}
 
 
 @pytest.mark.allows("installation.unlisted-key")
@@ -183,6 +194,7 @@ def test_a_root_is_no_release() -> None:
             {"revoked_at": NOW, "revoked_reason": "lost"},
             "was revoked at 2026-11-20T12:00:00Z (lost)",
         ),
+        ({"revoked_at": NOW}, "was revoked at 2026-11-20T12:00:00Z"),
         ({"not_before": NOW + DAY}, "counts only from 2026-11-21T12:00:00Z"),
         ({"not_after": NOW}, "counted only until 2026-11-20T12:00:00Z"),
     ],
