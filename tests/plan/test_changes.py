@@ -1,9 +1,14 @@
 """The change set between live versions: exact, pruned, and counted by windows."""
 
+from collections.abc import Iterable, Iterator
+
 import pytest
 
 from controller.artifacts.layout import BundleId
-from controller.plan.changes import rows_of
+from controller.artifacts.levels import TooLarge
+from controller.kernel.objects import Header, Oid
+from controller.plan.changes import FILE_SIZE_MAX_BYTES, rows_of
+from controller.plan.rows import SourceFile
 from controller.plan.shard import ShardChange, UnreadableRows
 from controller.plan.whole import WholeFile
 from tests.support.directory import (
@@ -21,6 +26,7 @@ from tests.support.directory import (
 ALPHA = cells("participants", id="alpha", name="Alpha")
 BETA = cells("participants", id="beta", name="Beta")
 BETTER = cells("participants", id="beta", name="Better")
+PATH = f"bundles/{BUNDLE}/files/participants.csv"
 
 
 def lines(shards: list[ShardChange]) -> tuple[list[str], list[str]]:
@@ -58,7 +64,10 @@ def test_a_changed_line_is_one_row_that_goes_and_one_that_comes() -> None:
     applied = version(objects, {"participants.csv": csv("participants", [ALPHA, BETA])})
     desired = version(objects, {"participants.csv": csv("participants", [ALPHA, BETTER])})
 
-    assert lines(list(changes(objects, [applied], [desired]).shards())) == (["Beta"], ["Better"])
+    (shard,) = changes(objects, [applied], [desired]).shards()
+    assert lines([shard]) == (["Beta"], ["Better"])
+    assert shard.source == SourceFile("card-bin/tests", PATH)
+    assert {row.source for row in (*shard.removed, *shard.added)} == {shard.source}
 
 
 def test_a_line_that_two_adjoining_versions_share_stays_one_row() -> None:
@@ -209,3 +218,67 @@ def test_a_file_that_is_known_already_is_not_read_to_plan_it() -> None:
 
     assert list(some) == once
     assert len(objects.read_oids) == 1  # the tree alone
+
+
+@pytest.mark.parametrize("line", [b"alpha,\xff\n", b"\xffalpha,Alpha\n"])
+def test_a_line_that_is_no_text_is_refused_by_the_path_of_its_file(line: bytes) -> None:
+    objects = MemoryObjects()
+    live = version(objects, {"participants.csv": b"id,name\n" + line})
+
+    with pytest.raises(UnreadableRows) as refusal:
+        list(changes(objects, [], [live]))
+
+    assert (refusal.value.path, refusal.value.reason) == (
+        PATH,
+        "a line is not a row of participants",
+    )
+
+
+def test_a_file_with_two_contents_is_read_even_when_one_of_them_is_known() -> None:
+    objects = MemoryObjects()
+    known, other = csv("participants", [ALPHA]), csv("participants", [BETA])
+    early = {"participants/a.csv": known, "participants/b.csv": known}
+    desired = [
+        version(objects, early, days(None, 9)),
+        version(objects, {**early, "participants/b.csv": other}, days(9, None), number=2),
+    ]
+    some = changes(objects, [], desired)
+
+    once = list(some)
+
+    assert some.facts  # of the file that is the same in both versions
+    assert list(some) == once
+    assert lines(list(some.shards())) == ([], ["Alpha", "Alpha", "Beta"])
+
+
+class Larger(MemoryObjects):
+    """Says of every blob that it has one byte more than a file may have."""
+
+    def header(self, oid: Oid) -> Header:
+        found = super().header(oid)
+        return Header(found.kind, FILE_SIZE_MAX_BYTES + 1) if found.kind == "blob" else found
+
+
+def test_a_file_over_the_limit_is_refused_by_its_path_and_not_read() -> None:
+    objects = Larger()
+    live = version(objects, {"participants.csv": csv("participants", [ALPHA])})
+
+    with pytest.raises(TooLarge, match=PATH):
+        list(changes(objects, [], [live]))
+
+    assert len(objects.read_oids) == 1  # the tree alone
+
+
+class Forgetful(MemoryObjects):
+    """Answers for one object less than it is asked for."""
+
+    def read_many(self, oids: Iterable[Oid]) -> Iterator[bytes]:
+        return super().read_many(list(oids)[1:])
+
+
+def test_a_store_that_answers_too_little_is_noticed() -> None:
+    objects = Forgetful()
+    files = {f"participants/{one[0]}.csv": csv("participants", [one]) for one in (ALPHA, BETA)}
+
+    with pytest.raises(ValueError, match="shorter"):
+        list(changes(objects, [], [version(objects, files)]))

@@ -5,7 +5,7 @@ import pytest
 from controller.kernel.canonical import Digest
 from controller.plan.guards import GuardTripped, Limits, check, trips
 from controller.plan.plan import Plan, make_plan
-from controller.plan.rows import StoredRow
+from controller.plan.rows import SourceFile, StoredRow
 from tests.support.directory import card_range, days, participant, shards
 
 BASE, TARGET = Digest("a" * 64), Digest("b" * 64)
@@ -147,3 +147,53 @@ def test_a_table_that_loses_nothing_does_not_hide_one_that_does() -> None:
     assert list(every.counts) == ["participants", "ranges"]
     assert [trip.table for trip in trips(every, sizes, Limits())] == ["ranges"]
     assert trips(some, sizes, Limits()) == ()
+
+
+def test_every_table_over_a_limit_is_named_and_the_first_is_the_errors_own() -> None:
+    people = [participant(f"p{number}") for number in range(3)]
+    ranges = [card_range(f"40000{number}", f"40000{number}") for number in range(2)]
+    plan = make_plan("production", BASE, TARGET, shards(drop=[*people, *ranges]))
+
+    with pytest.raises(GuardTripped) as held:
+        check(plan, {"participants": 3, "ranges": 2}, Limits())
+
+    assert (held.value.table, held.value.removed, held.value.of) == ("participants", 3, 3)
+    assert str(held.value) == (
+        f"plan {plan.digest} stops: "
+        "participants: 3 of 3 rows go (the table would be empty); "
+        "ranges: 2 of 2 rows go (the table would be empty)"
+    )
+
+
+def test_a_table_of_which_no_size_is_known_holds_nothing() -> None:
+    (trip,) = trips(removing(1), {}, Limits())
+
+    assert (trip.of, trip.limit) == (0, "the table would be empty")
+
+
+def test_where_it_is_not_known_how_many_rows_have_no_end_all_have_none() -> None:
+    (trip,) = trips(ending(3), {"participants": 3}, Limits(), {})
+
+    assert trip.limit == "the table would be empty once all ends have passed"
+    assert trips(ending(3), {"participants": 4}, Limits(), {}) == ()
+
+
+def test_one_row_may_end_while_the_others_are_replaced() -> None:
+    put = [participant("p0", days(None, 9))]
+    put += [participant(name, name="New") for name in ("p1", "p2")]
+    drop = [participant(name) for name in ("p0", "p1", "p2")]
+    plan = make_plan("production", BASE, TARGET, shards(put, drop))
+
+    assert plan.counts["participants"].ending == 1
+    assert trips(plan, {"participants": 3}, Limits()) == ()
+
+
+def test_one_row_may_end_while_the_other_moves_and_a_third_comes() -> None:
+    elsewhere = SourceFile("card-bin/tests", "bundles/card-bin/tests/files/other.csv")
+    put = [participant("p0", days(None, 9)), participant("p1", source=elsewhere), participant("p2")]
+    drop = [participant("p0"), participant("p1")]
+    plan = make_plan("production", BASE, TARGET, shards(put, drop))
+
+    counts = plan.counts["participants"]
+    assert (counts.added, counts.moved, counts.modified, counts.ending) == (1, 1, 1, 1)
+    assert trips(plan, {"participants": 2}, Limits()) == ()

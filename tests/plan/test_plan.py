@@ -1,10 +1,22 @@
 """A plan: counts, samples, and a digest that names exactly one way."""
 
+import pytest
+
 from controller.kernel.canonical import Digest
 from controller.plan.changes import Changes
-from controller.plan.plan import Beginnings, Plan, TableCounts, make_plan
+from controller.plan.plan import (
+    KEPT_ROWS_MAX,
+    SAMPLES_MAX,
+    Beginnings,
+    Plan,
+    TableCounts,
+    Tally,
+    make_plan,
+)
 from controller.plan.rows import SourceFile, StoredRow
+from controller.plan.shard import ShardChange
 from tests.support.directory import (
+    FILE,
     MemoryObjects,
     cells,
     changes,
@@ -34,11 +46,12 @@ def test_a_plan_counts_what_comes_changes_and_goes_by_key() -> None:
 
     counts = plan.counts["participants"]
     assert (counts.added, counts.modified, counts.removed, counts.moved) == (1, 1, 1, 0)
-    assert [(one.letter, one.key) for one in plan.samples] == [
-        ("D", ("gone",)),
-        ("M", ("alpha",)),
-        ("A", ("new",)),
+    assert [(one.letter, one.table, one.key) for one in plan.samples] == [
+        ("D", "participants", ("gone",)),
+        ("M", "participants", ("alpha",)),
+        ("A", "participants", ("new",)),
     ]
+    assert (plan.environment, plan.base, plan.target) == ("production", BASE, TARGET)
 
 
 def test_rows_that_only_change_their_file_are_moved_not_changed() -> None:
@@ -214,3 +227,120 @@ def test_rows_that_end_are_shown_even_behind_many_that_only_change() -> None:
     samples = make_plan("production", BASE, TARGET, some).samples
 
     assert [(one.letter, one.key) for one in samples if one.ending] == [("M", ("z",))]
+
+
+THIRD_FILE = SourceFile("card-bin/tests", "bundles/card-bin/tests/files/third.csv")
+WHOLE_FILES = {f"participants/{n}.csv": [f"p{n}{m}" for m in range(3)] for n in range(9)}
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_of_whole_files_no_more_are_read_than_are_shown(*, comes: bool) -> None:
+    objects = MemoryObjects()
+    files = {
+        path: csv("participants", [cells("participants", id=one) for one in names])
+        for path, names in WHOLE_FILES.items()
+    }
+    live = version(objects, files)
+    some = changes(objects, *(([], [live]) if comes else ([live], [])))
+    whole = list(some)
+    objects.read_oids.clear()
+
+    plan = make_plan("production", BASE, TARGET, whole, one_sided=True)
+
+    assert len(objects.read_oids) == 2  # two files of three rows show five
+    assert [one.letter for one in plan.samples] == ["A" if comes else "D"] * SAMPLES_MAX
+    assert plan.counts["participants"].rows_put == (27 if comes else 0)
+    assert plan.counts == make_plan("production", BASE, TARGET, whole).counts
+
+
+def test_rows_on_both_sides_are_expected_unless_somebody_says_otherwise() -> None:
+    tally = Tally()
+    for change in shards([participant("alpha", source=OTHER_FILE)], [participant("alpha")]):
+        tally.add(change)
+
+    assert tally.plan("production", BASE, TARGET).counts["participants"].moved == 1
+
+
+def test_beginnings_run_from_the_first_to_the_last_in_whatever_order_they_come() -> None:
+    put = [participant(name, days(start, None)) for name, start in (("a", 12), ("b", 9), ("c", 10))]
+
+    plan = make_plan("production", BASE, TARGET, shards(put), now=day(1))
+
+    assert plan.beginnings == {"participants": Beginnings(3, day(9), day(12))}
+
+
+def test_what_begins_now_does_not_begin_later() -> None:
+    some = shards([participant("alpha", days(9, None))])
+
+    assert make_plan("production", BASE, TARGET, some, now=day(9)).beginnings == {}
+    assert make_plan("production", BASE, TARGET, some, now=day(8)).beginnings == {
+        "participants": Beginnings(1, day(9), day(9))
+    }
+
+
+def test_every_row_of_a_whole_file_that_begins_later_is_counted() -> None:
+    objects = MemoryObjects()
+    rows = [cells("participants", id=f"p{number}") for number in range(3)]
+    live = version(objects, {"participants.csv": csv("participants", rows)}, days(9, None))
+    some = changes(objects, [], [live])
+
+    early, late = (
+        make_plan("production", BASE, TARGET, some, one_sided=True, now=day(now)) for now in (1, 9)
+    )
+
+    assert early.beginnings == {"participants": Beginnings(3, day(9), day(9))}
+    assert late.beginnings == {}
+
+
+def test_a_key_whose_rows_go_to_two_other_files_is_moved() -> None:
+    early, late = days(None, 9), days(9, None)
+    drop = [participant("alpha", early), participant("alpha", late, name="Better")]
+    put = [
+        participant("alpha", early, OTHER_FILE),
+        participant("alpha", late, THIRD_FILE, name="Better"),
+    ]
+    changed = [put[0], participant("alpha", late, THIRD_FILE, name="Worse")]
+
+    assert (counted(put, drop).moved, counted(put, drop).modified) == (1, 0)
+    assert (counted(put[::-1], drop[::-1]).moved, counted(drop, put).moved) == (1, 1)
+    assert (counted(changed, drop).moved, counted(changed, drop).modified) == (0, 1)
+
+
+def test_a_row_that_loses_its_later_part_is_ending() -> None:
+    both = [participant("alpha", days(None, 9)), participant("alpha", days(9, None), name="Better")]
+
+    counts = counted([participant("alpha", days(None, 9), name="New")], both)
+    again = counted([participant("alpha", days(None, 9), name="New"), *both[1:]], both)
+
+    assert (counts.modified, counts.ending) == (1, 1)
+    assert (again.modified, again.ending) == (1, 0)
+
+
+def test_a_later_part_that_is_put_off_is_ending() -> None:
+    parts = [(days(None, 9), days(9, None)), (days(None, 9), days(12, None))]
+    drop, put = ([participant("alpha", window) for window in some] for some in parts)
+
+    assert counted(put, drop).ending == 1
+    assert counted(drop, put).ending == 0
+
+
+def test_what_changes_is_shown_behind_many_rows_that_only_move() -> None:
+    names = [f"p{number}" for number in range(30)]
+    some = shards(
+        put=[participant(name, source=OTHER_FILE) for name in names],
+        drop=[participant(name) for name in (*names, "z")],
+    )
+
+    samples = make_plan("production", BASE, TARGET, some).samples
+
+    assert [(one.letter, one.key) for one in samples] == [("D", ("z",))]
+
+
+def test_rows_that_come_and_rows_that_go_fill_one_bound_on_what_is_kept() -> None:
+    half = KEPT_ROWS_MAX // 2
+    old, new = (participant("alpha"),) * half, (participant("alpha", name="New"),) * half
+    last = ShardChange(FILE, "participants", old, new)
+    over = ShardChange(FILE, "participants", old, (*new, new[0]))
+
+    assert make_plan("production", BASE, TARGET, [last]).shards == (last,)
+    assert make_plan("production", BASE, TARGET, [over]).shards is None
