@@ -132,9 +132,21 @@ def test_a_line_that_stands_twice_is_refused() -> None:
         list(changes(objects, [], [live]))
 
 
+NO_TABLES = [
+    "notes/readme.txt",
+    "ranges/readme.md",
+    "ranges.csv/readme.csv",
+    "ranges.json",
+    "rules/r.csv",
+    "rules.csv",
+    "csv",
+    "other.csv",
+]
+
+
 def test_files_that_belong_to_no_table_are_left_alone() -> None:
     objects = MemoryObjects()
-    live = version(objects, {"notes/readme.txt": b"hello", "ranges/readme.md": b"hello"})
+    live = version(objects, {name: b"hello" for name in NO_TABLES})
 
     assert list(changes(objects, [], [live])) == []
 

@@ -210,8 +210,9 @@ EVERY_COLUMN = ",".join(COLUMNS).encode() + b"\n"
 
 
 @pytest.mark.parametrize("header", [HEADER, b"name,id\n", EVERY_COLUMN])
-def test_a_quoted_comma_is_part_of_its_cell_under_every_header(header: bytes) -> None:
-    cells = {"id": "a", "name": "Alpha, Inc"}
+@pytest.mark.parametrize("name", ["Alpha", "Alpha, Inc", 'Al"pha', '"'])
+def test_a_cell_is_read_as_it_was_written_under_every_header(header: bytes, name: str) -> None:
+    cells = {"id": "a", "name": name}
     names = header.decode().strip().split(",")
     line = strictcsv.render_row([cells.get(name, "") for name in names])
 
