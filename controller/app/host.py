@@ -7,6 +7,7 @@ from controller.adapters.git import GitRepository
 from controller.app.settings import BadSettings, Settings
 from controller.app.signers import load_signer
 from controller.kernel.canonical import Digest
+from controller.kernel.errors import Refused
 from controller.trust.envelope import parse as parse_envelope
 from controller.trust.root import Pin, PinMismatch
 from controller.trust.sign import Signer
@@ -39,3 +40,12 @@ def audit_signer(settings: Settings) -> Signer | None:
     if settings.audit.key is None:
         return None
     return load_signer(settings.path(settings.audit.key))
+
+
+def why_no_audit_key(settings: Settings) -> str | None:
+    """Return why nobody can publish from here as this user, or `None` where the key is there."""
+    try:
+        signer = audit_signer(settings)
+    except Refused as error:
+        return str(error)
+    return "audit.key is not set" if signer is None else None

@@ -74,8 +74,12 @@ def plain_connection(url: str) -> Iterator[Connection[Any]]:
 
 
 @contextmanager
-def world(settings: Settings) -> Iterator[World]:
-    """Open everything one controller works with."""
+def world(settings: Settings, *, signs: bool = False) -> Iterator[World]:
+    """Open everything one controller works with.
+
+    `signs`: it may publish, with the audit key if this host names one. Whoever only looks needs no
+    key, and is not kept from looking by one that is gone or that others hold.
+    """
     repository = host.artifact_repository(settings)
     pinned = host.pin(settings)
     with database(settings) as connection:
@@ -91,7 +95,7 @@ def world(settings: Settings) -> Iterator[World]:
             clock=SystemClock(),
             pin=pinned,
             rails=Rails(shipped("policies")),
-            signer=host.audit_signer(settings),
+            signer=host.audit_signer(settings) if signs else None,
             limits=guards.Limits(
                 removed_share=Fraction(settings.guards.removed_share),
                 removed_rows=settings.guards.removed_rows,

@@ -59,7 +59,8 @@ def reconcile(
     from controller.app import settings, wiring
     from controller.reconcile.cycle import converge
 
-    with deadline(timeout), wiring.world(settings.load(settings.named_file(config))) as world:
+    named = settings.load(settings.named_file(config))
+    with deadline(timeout), wiring.world(named, signs=True) as world:
         outcomes = []
         for outcome in converge(world):
             outcomes.append(outcome)

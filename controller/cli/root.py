@@ -308,7 +308,7 @@ def pin_(
     given = _digest_of(sha256)
     if given != read.trust.root_sha256:
         raise PinMismatch(_digest_of(read.trust.root_sha256), given)
-    with wiring.world(read) as world:
+    with wiring.world(read, signs=True) as world:
         revision = repin(world)
         emit(f"Revision {revision.revision} records that this host starts from root {given}.")
         for commit in publish_owed(world).commits:

@@ -22,15 +22,17 @@ def status(
 
     Exit 0: Ready; 1: Reconciling or Stalled.
     """
-    from controller.app import settings, wiring
+    from controller.app import host, settings, wiring
     from controller.reconcile.status import State, read_status
 
-    with deadline(timeout), wiring.world(settings.load(settings.named_file(config))) as world:
+    named = settings.load(settings.named_file(config))
+    with deadline(timeout), wiring.world(named) as world:
         found = read_status(world, world.clock.now())
+    no_key = host.why_no_audit_key(named)
     if output is Output.JSON:
-        emit_json(_as_json(found))
+        emit_json(_as_json(found, no_key))
     else:
-        _as_text(found)
+        _as_text(found, no_key)
     if found.condition.state is not State.READY:
         raise typer.Exit(1)
 
@@ -42,7 +44,7 @@ def instant(value: datetime | None) -> str | None:
     return format_instant(value) if value is not None else None
 
 
-def _as_json(found: "Status") -> dict[str, Any]:
+def _as_json(found: "Status", no_key: str | None) -> dict[str, Any]:
     applied, condition = found.applied, found.condition
     return {
         "environment": found.environment,
@@ -75,6 +77,7 @@ def _as_json(found: "Status") -> dict[str, Any]:
         "bundles": [_bundle(one) for one in found.bundles],
         "rows": dict(found.rows),
         "audit_waiting": found.audit_waiting,
+        "no_audit_key": no_key,
         "next_boundary": instant(found.next_boundary),
     }
 
@@ -89,7 +92,7 @@ def _bundle(one: "AppliedBundle") -> dict[str, Any]:
     }
 
 
-def _as_text(found: "Status") -> None:
+def _as_text(found: "Status", no_key: str | None) -> None:
     condition, applied, root = found.condition, found.applied, found.root
     emit(f"{found.environment}: {condition.state.value}, {found.sync.value}")
     emit(f"  {condition.reason}: {condition.message}")
@@ -111,6 +114,8 @@ def _as_text(found: "Status") -> None:
         until = "EXPIRED" if root.expired else "until"
         emit(f"root      {root.version}, {until} {instant(root.expires)}")
     emit(f"audit     {found.audit_waiting} records wait for their commit")
+    if no_key is not None:
+        emit(f"          no key to publish them here: {no_key}")
     emit(f"boundary  {instant(found.next_boundary) or 'none ahead'}")
     if found.bundles:
         emit("")
