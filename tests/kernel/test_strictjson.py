@@ -35,6 +35,8 @@ def refusal(data: bytes, **options: int | bool) -> MalformedJson:
         (b"[" + b"9" * 5000 + b"]", 1, 2, "an integer beyond 2^53 - 1"),
         (b'{"a":NaN}', 1, 6, "NaN is not JSON"),
         (b'["\\ud800"]', 1, 2, "a lone surrogate is not text"),
+        (b'{"a":"\\ud800"}', 1, 6, "a lone surrogate is not text"),
+        (b'{"a":{"\\udfff":1}}', 1, 7, "a lone surrogate is not text"),
         (b'["a", "\xff"]', 1, 8, "not UTF-8"),
         (b"\xef\xbb\xbf{}", 1, 1, "a byte order mark"),
     ],
@@ -221,3 +223,4 @@ def test_every_element_of_a_list_has_a_pointer_of_its_own() -> None:
 def test_a_refusal_says_what_to_write_instead() -> None:
     assert refusal(b"[NaN]").hint == "leave the member out, or write null"
     assert refusal(b"[1.5]").hint == "write amounts as decimal strings"
+    assert refusal(b"[1e9999999999999999999]", decimals=True).hint == ""
