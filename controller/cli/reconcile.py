@@ -74,13 +74,14 @@ def reconcile(
 
 def _decide(world: "World") -> "Decision | Applied":
     """Return what a pass would do, or where production is when it would do nothing."""
-    from controller.reconcile.cycle import is_settled, next_target
+    from controller.reconcile.cycle import check_settled, is_settled, next_target
     from controller.reconcile.decide import decide
     from controller.stores.control.store import read_applied
 
     before = read_applied(world.connection, world.environment)
     target = next_target(world, before)
     if before is not None and is_settled(world, before, target):
+        check_settled(world, before)
         return before
     return decide(world, before, target, world.clock.now())
 

@@ -25,6 +25,7 @@ from controller.plan.guards import GuardTripped
 from controller.reconcile.apply import apply
 from controller.reconcile.decide import Decision, decide
 from controller.reconcile.keeping import keep_roots
+from controller.reconcile.pinned import check_pin
 from controller.reconcile.world import NoBaseline, World
 from controller.stores.control import outbox
 from controller.stores.control import store as control
@@ -74,6 +75,7 @@ def run_pass(world: World) -> Outcome:
     before = control.read_applied(world.connection, world.environment)
     target = next_target(world, before)
     if before is not None and is_settled(world, before, target):
+        check_settled(world, before)
         return Outcome(target, None, None, publish_owed(world))
     with collector.resting():
         try:
@@ -119,6 +121,14 @@ def is_settled(world: World, before: Applied, target: Oid) -> bool:
     live = world.recall.live(world.environment, before)
     used = {one.bundle.partition("/")[0] for one in live}
     return rails.digest(used) == before.policies_digest
+
+
+def check_settled(world: World, before: Applied) -> None:
+    """Raise `PinChanged` where nothing is left to do, but the host is told to believe others.
+
+    A pin stays as it is while a world is open, and roots are only added: those read last will do.
+    """
+    check_pin(world.recall, world.pin, world.recall.remembered(world.environment, before))
 
 
 def publish_owed(world: World) -> Published:

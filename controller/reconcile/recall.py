@@ -46,9 +46,13 @@ class Recall:
 
     def live(self, environment: str, before: Applied) -> tuple[AppliedBundle, ...]:
         """Return the bundle versions that one state of production serves."""
+        return self.remembered(environment, before).live
+
+    def remembered(self, environment: str, before: Applied) -> Known:
+        """Return what was accepted up to one state of production, its roots as last read."""
         if self._known is None or before != self._before:
-            return self.known(environment, before).live
-        return self._known.live
+            return self.known(environment, before)
+        return self._known
 
     def learn(self, applied: Applied | None, accepted: Known) -> None:
         """Take note of what is accepted now that production is at `applied`."""

@@ -74,6 +74,38 @@ def test_another_pin_in_the_settings_is_not_enough(burnt: tuple[Owners, Path]) -
     assert owners.shop.revision == 2
 
 
+@pytest.mark.stops("root.lost", "installation.unpinned-root")
+@pytest.mark.parametrize("command", [("reconcile", "--once"), ("plan",)], ids=" ".join)
+def test_a_host_with_nothing_to_do_says_that_its_pin_was_changed(
+    burnt: tuple[Owners, Path], command: tuple[str, ...]
+) -> None:
+    owners, envelope = burnt
+    assert owners.host(*command).err == ""
+    settings_pin(owners, envelope)
+
+    said = owners.host(*command, ends=3)
+    status = owners.asks("status")
+
+    assert "countersign root pin" in said.err
+    assert status["sync"] == "Synced"
+    assert (status["condition"]["type"], status["condition"]["reason"]) == (
+        "Stalled",
+        "pin.changed",
+    )
+
+
+@pytest.mark.allows("root.lost")
+def test_a_host_with_nothing_to_do_goes_on_once_its_pin_is_recorded(
+    burnt: tuple[Owners, Path],
+) -> None:
+    owners, envelope = burnt
+    owners.host("root", "pin", settings_pin(owners, envelope))
+
+    owners.host("reconcile", "--once")
+
+    assert owners.asks("status")["condition"]["type"] == "Ready"
+
+
 @pytest.mark.allows("root.lost")
 def test_a_pin_that_a_person_records_is_a_new_beginning(burnt: tuple[Owners, Path]) -> None:
     owners, envelope = burnt
