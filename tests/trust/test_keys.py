@@ -8,6 +8,7 @@ import pytest
 
 from controller.kernel.errors import Untrusted
 from controller.trust.keys import (
+    LINE_CHARACTERS_MAX,
     BadPublicKey,
     Kind,
     PublicLine,
@@ -148,3 +149,53 @@ def test_a_key_that_is_cut_is_refused(encoded: str) -> None:
 
 def test_a_roots_key_shows_its_line() -> None:
     assert ALICE.key.line == ALICE.signer.public.line
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("ssh-rsa AAAA alice@example", "ssh-rsa"),
+        ("ssh-rsa " + "A" * 2000 + " alice at home", "ssh-rsa"),
+        ("x" * 1025, "x" * 1025),
+    ],
+)
+def test_a_kind_that_is_not_supported_is_named(line: str, kind: str) -> None:
+    with pytest.raises(UnsupportedKey) as refusal:
+        parse_public_line(line)
+
+    assert refusal.value.kind == kind
+
+
+def test_a_kind_that_is_no_text_is_named_as_well_as_it_can_be() -> None:
+    with pytest.raises(UnsupportedKey) as refusal:
+        parse_public_blob(string(b"ssh-\xff"))
+
+    assert refusal.value.kind == "ssh-\ufffd"
+
+
+def test_the_longest_line_is_read_and_the_next_refused() -> None:
+    line = ALICE.signer.public.line + " "
+
+    assert parse_public_line(line.ljust(LINE_CHARACTERS_MAX, "x")) == ALICE.signer.public
+    with pytest.raises(BadPublicKey):
+        parse_public_line(line.ljust(LINE_CHARACTERS_MAX + 1, "x"))
+    with pytest.raises(BadPublicKey):
+        parse_public_line("x" * LINE_CHARACTERS_MAX)
+
+
+def test_a_key_in_other_letters_than_its_own_is_refused() -> None:
+    token = PublicLine(Kind.SK_ED25519, ALICE.signer.public.point, b"ssh:")
+    *head, last, padding = list(token.line)
+    spare = "".join((*head, chr(ord(last) + 1), padding))
+
+    assert (padding, parse_public_line(token.line)) == ("=", token)
+    assert base64.b64decode(spare.split(" ")[1]) == token.blob
+    with pytest.raises(BadPublicKey):
+        parse_public_line(spare)
+
+
+def test_the_public_key_of_a_seed_is_the_one_that_its_line_says() -> None:
+    public = public_of_seed(b"x" * 32)
+
+    assert parse_public_line(public.line) == public
+    assert public.application == b""

@@ -57,6 +57,11 @@ def test_a_document_that_is_not_all_that_is_said_of_it_is_refused(
     assert (refusal.value.what, refusal.value.fact) == ("targets", fact)
 
 
+def test_a_refusal_says_what_is_listed_and_what_was_found() -> None:
+    with pytest.raises(NotAsListed, match="targets: its size is 120, listed is 121"):
+        check_listed("targets", Listed(3, 121), FOUND)
+
+
 def test_a_document_that_nobody_lists_is_refused() -> None:
     with pytest.raises(NotListed) as refusal:
         check_listed("targets", None, FOUND)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from controller.kernel.canonical import Digest, sha256
-from controller.trust.core import Role, ThresholdNotMet
+from controller.trust.core import AuthorUnknown, Role, ThresholdNotMet
 from controller.trust.envelope import IN_TOTO, ROOT, MalformedEnvelope
 from controller.trust.keys import PublicKey
 from controller.trust.memory import (
@@ -172,6 +172,28 @@ def test_one_author_does_not_answer_for_another() -> None:
     with pytest.raises(ThresholdNotMet):
         ask(memory, of, author="alice")
     assert ask(memory, of, author="dave").owners == {"alice", "bob"}
+
+
+def test_what_was_verified_for_one_author_is_not_verified_for_them_again() -> None:
+    of = replace(two_of(watched(ALICE), watched(BOB)), exclude_author=True)
+    memory = LatestRemembered()
+
+    assert ask(memory, of, author="carol") == ask(memory, of, author="carol")
+
+    assert work(of) == 2
+    with pytest.raises(AuthorUnknown):
+        ask(memory, of)
+
+
+def test_a_role_that_was_read_again_from_the_same_root_is_the_same_role() -> None:
+    memory, of = LatestRemembered(), two_of(watched(ALICE), watched(BOB))
+    ask(memory, of)
+    again = two_of(watched(ALICE), watched(BOB))
+
+    ask(memory, again)
+
+    assert again is not of
+    assert work(again) == 0
 
 
 def test_signatures_in_two_files_are_not_those_of_one_file() -> None:

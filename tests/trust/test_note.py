@@ -161,6 +161,7 @@ SIGNATURE = LINE.split(" ")[2].removesuffix("\n")
         NOTE.replace(b"one", b"o\xffe"),
         NOTE.replace("—".encode(), b"-"),
         f"{TEXT}\n— example.org/log  {SIGNATURE}\n".encode(),
+        f"{TEXT}\nexample.org/log {SIGNATURE}\n".encode(),
         f"{TEXT}\n— {SIGNATURE}\n".encode(),
         f"{TEXT}\n— example+log {SIGNATURE}\n".encode(),
         f"{TEXT}\n— example\u00a0log {SIGNATURE}\n".encode(),
@@ -174,6 +175,15 @@ SIGNATURE = LINE.split(" ")[2].removesuffix("\n")
 def test_what_is_not_exactly_a_note_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedNote):
         split(data)
+
+
+def test_the_longest_note_is_split() -> None:
+    below = f"\n{LINE}".encode()
+    above = b"x" * (SIZE_MAX_BYTES - len(below) - 1) + b"\n"
+
+    assert split(above + below)[0].encode() == above
+    with pytest.raises(MalformedNote):
+        split(b"x" + above + below)
 
 
 def test_what_is_exactly_a_note_is_split() -> None:

@@ -87,3 +87,23 @@ def test_an_encrypted_key_is_left_to_the_agent() -> None:
 
     with pytest.raises(EncryptedPrivateKey):
         parse_private_key(armored(locked))
+
+
+@pytest.mark.parametrize("comment", ["a" * size for size in range(9)])
+def test_the_secret_part_is_padded_to_whole_blocks_that_count_up(comment: str) -> None:
+    written = render_private_key(SEED, comment, 7)
+
+    section = base64.b64decode(b"".join(written.splitlines()[1:-1])).rpartition(uint32(7) * 2)[2]
+    padding = section.rpartition(string(comment.encode()))[2]
+    assert parse_private_key(written) == SEED
+    assert len(section) % 8 == 0
+    assert padding == bytes(range(1, len(padding) + 1))
+    assert len(padding) < 8
+
+
+def test_a_key_of_a_kind_that_is_no_text_is_refused() -> None:
+    kind = uint32(0x01020304) * 2 + string(b"ssh-ed25519")
+    other = uint32(0x01020304) * 2 + string(b"ssh-ed2551\xff")
+
+    with pytest.raises(BadPrivateKey, match="type 'ssh-ed2551\ufffd'"):
+        parse_private_key(armored(BLOB.replace(kind, other)))

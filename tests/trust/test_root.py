@@ -443,3 +443,45 @@ def test_a_root_of_too_many_keys_is_refused() -> None:
 
     with pytest.raises(MalformedRoot):
         read({**made, "keys": {f"SHA256:{number}": ALICE.entry for number in range(257)}})
+
+
+def test_somebody_of_another_root_who_signed_the_pinned_one_too_is_no_stranger() -> None:
+    with pytest.raises(ThresholdNotMet) as refusal:
+        pinned(document(ALICE, BOB), by=[ALICE, CAROL])
+
+    assert type(refusal.value) is ThresholdNotMet
+    assert refusal.value.reasons == {BOB.id: "did not sign"}
+
+
+def test_a_key_of_this_root_only_is_no_stranger_to_the_next_one() -> None:
+    trusted = pinned(document(ALICE, BOB), by=[ALICE, BOB])
+
+    with pytest.raises(ThresholdNotMet) as refusal:
+        extend(trusted, [signed_root(document(BOB, CAROL, version=2), by=[ALICE, BOB])], NOW)
+
+    assert type(refusal.value) is ThresholdNotMet
+    assert refusal.value.reasons == {CAROL.id: "did not sign"}
+
+
+def test_a_chain_one_root_longer_than_we_follow_is_refused() -> None:
+    trusted = pinned(document(ALICE), by=[ALICE])
+    chain = [
+        signed_root(document(ALICE, version=number), by=[ALICE])
+        for number in range(2, STEPS_MAX + 3)
+    ]
+
+    assert extend(trusted, chain[:-1], NOW).root.version == STEPS_MAX + 1
+    with pytest.raises(RootTooLarge):
+        extend(trusted, chain, NOW)
+
+
+def test_a_root_whose_time_is_over_is_named_by_its_version() -> None:
+    trusted = pinned(document(ALICE), by=[ALICE])
+    second = signed_root(document(ALICE, version=2), by=[ALICE])
+    late = trusted.root.expires
+
+    with pytest.raises(Expired) as refusal:
+        extend(trusted, [second], late)
+
+    assert (refusal.value.what, refusal.value.expires, refusal.value.now) == ("root 2", late, late)
+    assert extend(trusted, [second], late - timedelta(seconds=1)).root.version == 2

@@ -68,6 +68,9 @@ def test_a_signer_of_ssh_signatures_cannot_sign_plainly() -> None:
 
 
 def test_a_payload_beyond_the_limit_is_not_signed() -> None:
+    largest = sign_envelope(IN_TOTO, b"x" * PAYLOAD_MAX_BYTES, [(ALICE.signer, Scheme.ED25519)])
+
+    assert len(largest.signatures) == 1
     with pytest.raises(CannotSign):
         sign_envelope(IN_TOTO, b"x" * (PAYLOAD_MAX_BYTES + 1), [(ALICE.signer, Scheme.ED25519)])
 

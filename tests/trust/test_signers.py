@@ -51,6 +51,12 @@ def test_a_comment_that_is_no_text_is_read_as_well_as_it_can_be() -> None:
     assert list(agent_keys(Scripted(answer))) == [(KEY, "al\ufffdce")]
 
 
+def test_the_longest_listing_is_read_and_the_next_refused() -> None:
+    assert len(list(agent_keys(Scripted(listing(*[KEY.blob] * 1024))))) == 1024
+    with pytest.raises(AgentRefused):
+        list(agent_keys(Scripted(listing(*[KEY.blob] * 1025))))
+
+
 @pytest.mark.parametrize("answer", [b"\x05", b"", listing(count=2), listing(count=9999)])
 def test_a_listing_that_makes_no_sense_is_refused(answer: bytes) -> None:
     with pytest.raises(Refused):

@@ -1,5 +1,6 @@
 """SSHSIG: OpenSSH's own signatures verify, and every kind of damaged one is refused."""
 
+import base64
 import hashlib
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from controller.kernel.errors import Untrusted
 from controller.trust import sshsig
 from controller.trust.keys import Kind, PublicKey, PublicLine, Scheme, parse_public_line
 from controller.trust.sshsig import BadSshSignature
-from controller.trust.sshwire import MalformedSsh, string, uint32
+from controller.trust.sshwire import MalformedSsh, Reader, string, uint32
 from tests.support.trust import ALICE, BOB
 
 MESSAGE = b"what was signed\n"
@@ -180,3 +181,65 @@ def test_armor_with_spare_bits_is_refused() -> None:
     assert sshsig.dearmor(text) == b"x" * 10
     with pytest.raises(BadSshSignature):
         sshsig.dearmor(text.replace("A==", "B=="))
+
+
+def test_the_largest_signature_is_accepted_and_the_next_refused() -> None:
+    room = sshsig.SIZE_MAX_BYTES - len(blob(namespace=b""))
+    longest, over = "n" * room, "n" * (room + 1)
+
+    sshsig.verify(blob(namespace=longest.encode()), MESSAGE, longest, KEY)
+    with pytest.raises(BadSshSignature) as refusal:
+        sshsig.verify(blob(namespace=over.encode()), MESSAGE, over, KEY)
+
+    assert refusal.value.reason == "4097 bytes is more than the 4096 we read"
+
+
+def armor_of(characters: int) -> tuple[bytes, str]:
+    """Return a signature and an armor of it that is as long as asked: lines may be of any width."""
+    begin, *_, end = sshsig.armor(b"x").splitlines()
+    room = characters - len(begin) - len(end) - 2
+    quads = (room - room // 60) // 4
+    body = base64.b64encode(b"x" * (3 * quads)).decode()
+    count = room - len(body)
+    width, wider = divmod(len(body), count)
+    lines, at = [], 0
+    for number in range(count):
+        lines.append(body[at : at + width + (number < wider)])
+        at += len(lines[-1])
+    return b"x" * (3 * quads), "\n".join([begin, *lines, end, ""])
+
+
+def test_the_longest_armor_is_read_and_the_next_refused() -> None:
+    inside, longest = armor_of(2 * sshsig.SIZE_MAX_BYTES)
+    _, over = armor_of(2 * sshsig.SIZE_MAX_BYTES + 1)
+
+    assert len(longest) == 8192
+    assert sshsig.dearmor(longest) == inside
+    with pytest.raises(BadSshSignature) as refusal:
+        sshsig.dearmor(over)
+    assert refusal.value.reason == "8193 characters is too long"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"namespace": "n" * 65}, f"namespace '{'n' * 64}' is not 'git'"),
+        ({"namespace": "é"}, "namespace 'é' is not 'git'"),
+        ({"namespace": "git", "hash_name": "h" * 65}, f"hash '{'h' * 64}' is not sha256 or sha512"),
+    ],
+)
+def test_a_refusal_shows_no_more_than_64_letters_of_what_was_said(
+    said: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(BadSshSignature) as refusal:
+        sshsig.verify(sshsig.assemble(KEY.blob, b"", **said), MESSAGE, "git", KEY)
+
+    assert refusal.value.reason == reason
+
+
+@pytest.mark.parametrize("number", [0, 1, 1 << 31, (1 << 32) - 1])
+def test_every_number_of_32_bits_is_written_and_read(number: int) -> None:
+    written = uint32(number)
+
+    assert written == number.to_bytes(4, "big")
+    assert Reader(written, "a number").uint32() == number

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import Callable
+from functools import reduce
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from controller.trust.transparency import (
     EMPTY_ROOT,
+    SIZE_MAX,
     BadProof,
     is_subtree,
     leaf_hash,
@@ -138,3 +141,60 @@ def test_a_run_on_a_boundary_of_its_size_is_a_subtree(start: int, end: int) -> N
 @pytest.mark.parametrize(("start", "end"), [(2, 5), (3, 5), (4, 9), (2, 2), (2, 1), (-4, 0)])
 def test_any_other_run_is_not(start: int, end: int) -> None:
     assert not is_subtree(start, end)
+
+
+def test_the_largest_tree_is_a_tree() -> None:
+    proof = [leaf_hash(b"%d" % number) for number in range(63)]
+    root = reduce(node_hash, proof, LEAVES[0])
+
+    assert is_subtree(0, SIZE_MAX)
+    verify_inclusion(proof, LEAVES[0], root, index=0, size=SIZE_MAX)
+    verify_subtree_consistency(proof, LEAVES[0], root, start=0, end=1, size=SIZE_MAX)
+
+
+def test_a_larger_tree_is_none() -> None:
+    assert not is_subtree(0, SIZE_MAX + 1)
+    with pytest.raises(BadProof, match="no part of a tree"):
+        verify_subtree_consistency([], LEAVES[0], LEAVES[0], start=0, end=1, size=SIZE_MAX + 1)
+
+
+@pytest.mark.parametrize("at", [0, 3, 7])
+def test_an_empty_run_is_a_part_of_every_tree_that_reaches_to_it(at: int) -> None:
+    place, root = {"start": at, "end": at, "size": 7}, tree_root(LEAVES)
+
+    verify_subtree_consistency([], EMPTY_ROOT, root, **place)
+    with pytest.raises(BadProof, match="older tree"):
+        verify_subtree_consistency([], LEAVES[0], root, **place)
+    with pytest.raises(BadProof, match="goes on after 0"):
+        verify_subtree_consistency([LEAVES[0]], EMPTY_ROOT, root, **place)
+    with pytest.raises(BadProof, match="no part of a tree"):
+        verify_subtree_consistency([], EMPTY_ROOT, root, start=8, end=8, size=7)
+
+
+SHORT = b"x" * 31
+
+
+def test_a_hash_of_another_length_is_refused_wherever_it_stands() -> None:
+    pair = tree_root([SHORT, LEAVES[0]])
+    tries: list[Callable[[], None]] = [
+        lambda: verify_inclusion([], SHORT, SHORT, index=0, size=1),
+        lambda: verify_inclusion([LEAVES[0]], SHORT, pair, index=0, size=2),
+        lambda: verify_inclusion([SHORT], LEAVES[0], pair, index=1, size=2),
+        lambda: verify_inclusion([LEAVES[1]], LEAVES[0], SHORT, index=0, size=2),
+        lambda: verify_consistency([LEAVES[0]], SHORT, pair, older_size=1, newer_size=2),
+        lambda: verify_consistency([SHORT], LEAVES[0], pair, older_size=1, newer_size=2),
+        lambda: verify_consistency([LEAVES[1]], LEAVES[0], SHORT, older_size=1, newer_size=2),
+    ]
+
+    for one in tries:
+        with pytest.raises(BadProof, match="a hash of 31 bytes"):
+            one()
+
+
+def test_a_tree_is_itself_whatever_its_root_is_made_of() -> None:
+    verify_consistency([], SHORT, SHORT, older_size=7, newer_size=7)
+
+    with pytest.raises(BadProof, match="newer tree"):
+        verify_consistency([], SHORT, LEAVES[0], older_size=7, newer_size=7)
+    with pytest.raises(BadProof, match="goes on after 0"):
+        verify_consistency([LEAVES[0]], SHORT, SHORT, older_size=7, newer_size=7)
