@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from controller.artifacts.layout import BundleId
-from controller.artifacts.levels import TooLarge
+from controller.kernel.errors import Refused
 from controller.kernel.objects import Header, Oid
 from controller.plan.changes import FILE_SIZE_MAX_BYTES, rows_of
 from controller.plan.rows import SourceFile
@@ -274,9 +274,10 @@ def test_a_file_over_the_limit_is_refused_by_its_path_and_not_read() -> None:
     objects = Larger()
     live = version(objects, {"participants.csv": csv("participants", [ALPHA])})
 
-    with pytest.raises(TooLarge, match=PATH):
+    with pytest.raises(Refused, match=PATH) as refusal:
         list(changes(objects, [], [live]))
 
+    assert refusal.value.code == "walk.too_large"
     assert len(objects.read_oids) == 1  # the tree alone
 
 
