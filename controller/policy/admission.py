@@ -17,7 +17,7 @@ from controller.kernel.findings import Finding, Severity
 from controller.kernel.instants import Window
 from controller.policy.lint import LintBundle, lint_dataset, lint_rows
 from controller.policy.rail import Rail
-from controller.policy.rules import finding
+from controller.policy.text import finding
 
 _TEXT = "common/ENC002"
 _SHAPE = "common/ENC007"

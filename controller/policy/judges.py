@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from controller.policy.checks import LETTERS, check
-from controller.policy.patterns import compile_pattern
+from controller.policy.patterns import compile_pattern, shortest
 
 One = Callable[[str], bool]
 Every = Callable[[Sequence[str]], bool]
@@ -50,7 +50,7 @@ def never_matching(pattern: str) -> Judge:
     match = compile_pattern(pattern).match
     anywhere = _ANYWHERE.fullmatch(pattern[1:-1])
     if anywhere is not None:
-        every = _lines(anywhere[1], lambda body: _nowhere(re.compile(body)))
+        every = _nowhere(anywhere[1])
     else:
         every = _lines(pattern[1:-1], lambda body: _whole(rf"(?:(?!{body}\n)[^\n]*+\n)*+"))
     every = every or (lambda values: not any(map(match, values)))
@@ -62,7 +62,16 @@ def _whole(form: str) -> Callable[[str], bool]:
     return lambda lines: fullmatch(lines) is not None
 
 
-def _nowhere(body: re.Pattern[str]) -> Callable[[str], bool]:
+def _nowhere(body: str) -> Every | None:
+    """Judge that nothing matches in any value; what is shorter than any match is not searched."""
+    least = shortest(body)
+    judge = _lines(body, lambda _body: _missing(re.compile(body)))
+    if judge is None:
+        return None
+    return lambda values: judge([value for value in values if len(value) >= least])
+
+
+def _missing(body: re.Pattern[str]) -> Callable[[str], bool]:
     return lambda lines: body.search(lines) is None
 
 

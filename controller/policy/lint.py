@@ -14,13 +14,15 @@ from controller.artifacts.sheets import Sheet, read_sheet
 from controller.artifacts.tables import TABLES
 from controller.kernel import strictjson
 from controller.kernel.findings import ERRORS_MAX, Finding, Severity
+from controller.policy.across import run_rules
+from controller.policy.batch import Batch, RowCheck
 from controller.policy.columns import ColumnCheck, compile_columns
-from controller.policy.dataset import LintBundle, run_rules
+from controller.policy.dataset import LintBundle
 from controller.policy.patterns import compile_pattern
 from controller.policy.rail import DOCUMENT_TOKENS_MAX, BadRail, Rail, TableRule
-from controller.policy.rules import Batch, RowCheck, compile_rows, finding
+from controller.policy.rules import compile_rows
 from controller.policy.schema import DocumentSchema, RowSchema
-from controller.policy.text import masked, quoted
+from controller.policy.text import finding, masked, quoted
 
 __all__ = [
     "LintBundle",
@@ -171,7 +173,7 @@ def lint_shard(
     columns = _compiled(rail, table).table.columns
     sheet = read_sheet(data, columns)
     if sheet is not None:
-        return sheet.rows(), lint_sheet(rail, table, sheet, path)
+        return _rows(sheet), lint_sheet(rail, table, sheet, path)
     rows, problems = strictcsv.read(data, columns)
     found = [
         Finding(
@@ -189,6 +191,10 @@ def lint_shard(
         found.append(finding(rail.rule(_PATH), path, 0, "", quoted(path)))
     found += lint_rows(rail, table, rows, range(2, len(rows) + 2), path)
     return rows, _uncovered(rail, found)
+
+
+def _rows(sheet: Sheet) -> list[tuple[str, ...]]:
+    return list(zip(*sheet.columns.values(), strict=True))
 
 
 def lint_document(rail: Rail, kind: str, data: bytes, path: str) -> list[Finding]:

@@ -26,6 +26,10 @@ _TOKEN = re.compile(
 )
 
 
+# What stands for one character as plainly as can be.
+_ONE_CHARACTER = re.compile(r"[A-Za-z0-9 .,:;@/_-]|\\[!-/:-@\[-`{-~]|\[.+\]")
+
+
 class BadPattern(Refused):
     """A pattern is outside the profile."""
 
@@ -83,3 +87,30 @@ def _refuse_nesting(pattern: str) -> None:
             if closed and part.startswith("{"):
                 raise BadPattern(pattern, "an unbounded repetition inside a repetition")
             closed = None
+
+
+def shortest(body: str) -> int:
+    """Return a length that no match of a part of a pattern falls short of; 0 where it is unsure."""
+    outer: list[tuple[list[int], int]] = []
+    # Of the innermost open group: its alternatives so far, this one's length, and its last item's.
+    ended: list[int] = []
+    length = last = 0
+    for part in _TOKEN.findall(body):
+        if part in ("(", "(?:"):
+            outer.append((ended, length + last))
+            ended, length, last = [], 0, 0
+        elif part == ")":
+            last = min([*ended, length + last])
+            ended, length = outer.pop()
+        elif part == "|":
+            ended.append(length + last)
+            length = last = 0
+        elif part in ("*", "?"):
+            last = 0
+        elif part[0] == "{" and len(part) > 1:
+            last *= int(part[1:-1].partition(",")[0])
+        elif _ONE_CHARACTER.fullmatch(part):
+            length, last = length + last, 1
+        elif part != "+":
+            return 0
+    return min([*ended, length + last])

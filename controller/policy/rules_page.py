@@ -9,6 +9,9 @@ _HEAD = """# Rules
 Written from `policies/` by `python -m tests.support.write_rules_page`; a test keeps it
 current. An error blocks; a warning asks for a look; info only tells. Every rule has a failing case
 and its passing twin under `policies/<rail>/cases/`.
+
+A rule that compares ranges and is no error names the first three places of each file; of more it
+says how many there are (`one of 413 here`). An error is named at every place.
 """
 
 

@@ -1,6 +1,9 @@
-"""Words of findings: a value is quoted short, and never with a whole card number in it."""
+"""Findings of rules and their words: a value is quoted short, never with a whole card number."""
 
 import re
+
+from controller.kernel.findings import Finding
+from controller.policy.rail import Rule
 
 _LONG_NUMBER = re.compile(r"[0-9](?:[ .-]*[0-9]){11,}")
 _LOGIN = re.compile(r"://[^/?#]*@")
@@ -19,3 +22,9 @@ def quoted(value: str) -> str:
     """
     shown = masked(_LOGIN.sub("://…@", value))
     return repr(shown if len(shown) <= _SHOWN_MAX else shown[: _SHOWN_MAX - 1] + "…")
+
+
+def finding(rule: Rule, path: str, line: int, column: str, about: str = "") -> Finding:
+    """Return what `rule` says about one place."""
+    message = f"{rule.message}: {about}" if about else rule.message
+    return Finding(rule.id, rule.severity, path, message, line, column, rule.hint)

@@ -1,13 +1,16 @@
 """The linter on rows, files, documents and whole sets."""
 
+import json
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.kernel.findings import Severity
+from controller.artifacts.mapping import MappedRow
+from controller.kernel.findings import Finding, Severity
 from controller.kernel.instants import Window
+from controller.policy.admission import accept
 from controller.policy.lint import (
     LintBundle,
     lint_dataset,
@@ -16,7 +19,8 @@ from controller.policy.lint import (
     lint_shard,
     stray,
 )
-from tests.support.policies import judge, rail_row, row, shipped
+from controller.policy.rail import Rail, read_rails
+from tests.support.policies import judge, policy_files, rail_row, row, shipped
 
 CARD = shipped()["card-bin"]
 CHAINS = shipped()["caip"]
@@ -68,6 +72,16 @@ def test_a_card_number_is_found_in_any_cell_and_named_once() -> None:
     assert judge(CARD, "ranges", iin_start="457173", brand="4571 7360 1234 5678") == [
         "card-bin/SYN002"
     ]
+
+
+@pytest.mark.parametrize(
+    ("brand", "is_found"),
+    [("457173601234", True), ("4571-7360 1234", True), ("45717360123", False)],
+)
+def test_a_card_number_begins_at_twelve_digits(brand: str, is_found: bool) -> None:
+    rules = judge(CARD, "ranges", iin_start="457173", brand=brand)
+
+    assert rules == ["card-bin/SYN002"] * is_found
 
 
 def test_a_file_is_read_and_judged_at_once() -> None:
@@ -172,3 +186,98 @@ def test_two_versions_with_adjoining_windows_do_not_conflict() -> None:
         "common/WIN001",
         "card-bin/RNG003",
     }
+
+
+def _families(*files: tuple[str, int], owner: str) -> list[tuple[tuple[str, ...], str, int]]:
+    """Return a range in each file, and as many of an owner inside it as the file's number says."""
+    made = []
+    for at, (path, count) in enumerate(files):
+        start = f"45717{at}"
+        made.append((row("ranges", iin_start=start, participant_id="acme"), path, 2))
+        made += [
+            (row("ranges", iin_start=f"{start}{one:02}", participant_id=owner), path, one + 3)
+            for one in range(count)
+        ]
+    return made
+
+
+def _nested(rail: Rail, *files: tuple[str, int], owner: str) -> list[Finding]:
+    people = [
+        (row("participants", id=name, name=name), "p.csv", at) for at, name in enumerate("ab", 2)
+    ]
+    people += [(row("participants", id="acme", name="Acme"), "p.csv", 4)]
+    tables = {"participants": people, "ranges": _families(*files, owner=owner)}
+    found = lint_dataset([LintBundle("card-bin/test", rail, Window(), tables)])
+    return [one for one in found if one.rule != "common/REF002"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "owner"), [("card-bin/RNG005", "a"), ("card-bin/RNG004", "acme")], ids=["005", "004"]
+)
+def test_of_very_many_nested_ranges_the_first_of_each_file_are_named(rule: str, owner: str) -> None:
+    found = _nested(CARD, ("ranges/1.csv", 50), ("ranges/2.csv", 3), owner=owner)
+
+    assert [(one.rule, one.file, one.line, one.column) for one in found] == [
+        (rule, path, line, "iin_start")
+        for path in ("ranges/1.csv", "ranges/2.csv")
+        for line in (3, 4, 5)
+    ]
+    said = [one.message.removeprefix(CARD.rule(rule).message) for one in found]
+    assert said[0] == ": one of 50 here, 45717000 and 457170 in ranges/1.csv line 2"
+    assert said[3] == ": 45717100 and 457171 in ranges/2.csv line 2"
+
+
+def test_where_a_rail_makes_nested_ranges_an_error_each_of_them_is_named() -> None:
+    files = policy_files()
+    document = json.loads(files["card-bin/rules.json"])
+    for rule in document["rules"]:
+        if rule["id"] == "card-bin/RNG005":
+            rule["severity"] = "error"
+    rail = read_rails({**files, "card-bin/rules.json": json.dumps(document).encode()})["card-bin"]
+
+    found = _nested(rail, ("ranges.csv", 50), owner="a")
+
+    assert [one.line for one in found] == list(range(3, 53))
+    assert {one.rule for one in found} == {"card-bin/RNG005"}
+
+
+def test_an_import_names_the_lines_of_its_source() -> None:
+    rows = _families(("ranges", 5), owner="a")
+    mapped = {
+        "participants": [
+            MappedRow(row("participants", id=name, name=name), "bins.csv", 70)
+            for name in ("a", "acme")
+        ],
+        "ranges": [MappedRow(cells, "bins.csv", 80 + line) for cells, _, line in rows],
+    }
+
+    found = [one for one in accept(CARD, mapped).findings if one.rule == "card-bin/RNG005"]
+
+    assert [(one.file, one.line) for one in found] == [("bins.csv", at) for at in (83, 84, 85)]
+    assert found[0].message.endswith("one of 5 here, 45717000 and 457170 in bins.csv line 82")
+
+
+def test_errors_about_ranges_are_all_named() -> None:
+    twice = [row("ranges", iin_start=f"45717{one}", participant_id="a") for one in range(9)] * 2
+
+    found = lint_dataset(
+        [_bundle(participants=[row("participants", id="a", name="A")], ranges=twice)]
+    )
+
+    # The second of each two, although reading a file would have said that a line stands twice.
+    assert [(one.rule, one.line) for one in found] == [
+        ("card-bin/RNG003", line) for line in range(11, 20)
+    ]
+
+
+def test_a_range_that_ends_before_it_starts_is_left_to_the_rule_about_it() -> None:
+    def found(start: str, end: str) -> list[str]:
+        ranges = [
+            row("ranges", iin_start="457100", iin_end="457199", participant_id="a"),
+            row("ranges", iin_start=start, iin_end=end, participant_id="a"),
+        ]
+        people = [row("participants", id="a", name="A")]
+        return [one.rule for one in lint_dataset([_bundle(participants=people, ranges=ranges)])]
+
+    assert found("457180", "457170") == []
+    assert found("457170", "457180") == ["card-bin/RNG004"]

@@ -1,8 +1,10 @@
 """The profile of patterns."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from controller.policy.patterns import BadPattern, compile_pattern
+from controller.policy.patterns import BadPattern, compile_pattern, shortest
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,44 @@ def test_a_pattern_has_a_bound_and_its_twin_at_the_bound_is_taken(good: str, bad
 
     with pytest.raises(BadPattern):
         compile_pattern(bad)
+
+
+@pytest.mark.parametrize(
+    ("body", "length"),
+    [
+        ("", 0),
+        ("[0-9](?:[ -]?[0-9]){11}", 12),
+        ("(?:a|bb)c+", 2),
+        ("(?:ab){2,3}x?y*", 4),
+        ("(?:|ab)c", 1),
+        ("(?:ab|(?:c|de){2}){3,}", 6),
+        (r"a\.[\]x]{2}", 4),
+        ("a+?b", 1),
+    ],
+)
+def test_the_shortest_match_of_a_part_is_known(body: str, length: int) -> None:
+    assert shortest(body) == length
+
+
+@pytest.mark.parametrize("body", ["a{,3}b", r"\x41", r"a\n", "a^b", "ab$", "}", "é"])
+def test_of_what_is_read_in_more_than_one_way_no_length_is_claimed(body: str) -> None:
+    assert shortest(body) == 0
+
+
+ITEMS = st.sampled_from(["a", "[bc]", r"\.", "[ -]", "."])
+TIMES = st.sampled_from(["", "?", "*", "+", "{2}", "{0,2}", "{1,}", "{3}?"])
+BODIES = st.recursive(
+    st.builds("{}{}".format, ITEMS, TIMES),
+    lambda some: (
+        st.builds("(?:{}){}".format, st.lists(some, min_size=1, max_size=3).map("|".join), TIMES)
+        | st.lists(some, min_size=1, max_size=3).map("".join)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.data())
+def test_no_match_is_shorter_than_the_shortest(data: st.DataObject) -> None:
+    body = data.draw(BODIES)
+
+    assert len(data.draw(st.from_regex(body, fullmatch=True))) >= shortest(body)
