@@ -1708,6 +1708,8 @@ class Repository:
     ) -> State:
         """Return the state after a release that may follow, or refuse it (G3, G4)."""
         state, reset = self.state, self._reset(commit, root)
+        if reset is not None and state.high is None and self._started_again(release, reset):
+            state, reset = replace(state, rebased=reset.release), None
         for found_at, earlier in self._between(release, reset):
             state = self._link(state, earlier, reset.at(self.objects, found_at) if reset else None)
         here = reset.at(self.objects, self.last_change) if reset and self.last_change else None
@@ -1739,6 +1741,13 @@ class Repository:
                 break
             version -= 1
         return Reset(release, root_path(version))
+
+    def _started_again(self, release: Release, reset: Reset) -> bool:
+        """Whether a history that begins at a release begins after the reset was obeyed."""
+        chain = self._back_to(release, reset.release[0], {})
+        found_at, first = chain[0] if chain else (self.last_change, release)
+        begins = reset.release in {first.id, first.previous}
+        return begins and found_at is not None and reset.at(self.objects, found_at) is not None
 
     def _between(self, release: Release, reset: Reset | None) -> list[tuple[Commit, Release]]:
         """Return the releases between the newest known one and this one, the oldest first."""

@@ -6,7 +6,7 @@ them is applied. So a controller that slept finds its way without skipping a ser
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TypeAlias
@@ -155,6 +155,8 @@ def succession(
     environment = offered.statement.environment
     trusted = offered.root.root
     reset = resets.brought(repository, offered.tree, trusted, environment)
+    if reset is not None and accepted.serial_high is None:
+        accepted = _newcomer(repository, accepted, offered, reset)
     if reset is not None and reset.release == accepted.rebased:
         reset = None  # It is obeyed once.
     between = _between(repository, accepted, offered, reset)
@@ -184,6 +186,28 @@ def _reset(
     path = layout.release_path(offered.statement.environment)
     changes = facts.path_changes(repository, path, None, offered.commit)
     return reset.at(repository, changes[-1].commit) if changes else None
+
+
+def _newcomer(
+    repository: GitRepository, accepted: Accepted, offered: SignedRelease, reset: Brought
+) -> Accepted:
+    """Return what a host knows that starts at a release: whether its serials started again.
+
+    They did where the first release behind the reset's own, or that one itself, came when the reset
+    stood there. Without this a host that is new would obey the reset after everybody else has.
+    """
+    path = layout.release_path(offered.statement.environment)
+    changes = facts.path_changes(repository, path, None, offered.commit)
+    chain = _back(repository, offered, reset.release[0])
+    if changes:
+        chain.append((changes[-1].commit, offered.verified.digest, offered.statement))
+    if not chain:
+        return accepted
+    found_at, digest, first = chain[0]
+    before = first.previous
+    ids = {(first.serial, digest), (before.serial, before.sha256) if before else None}
+    started = reset.release in ids and reset.at(repository, found_at) is not None
+    return replace(accepted, rebased=reset.release) if started else accepted
 
 
 def _between(
