@@ -143,18 +143,26 @@ class RefDamaged(Corrupt):
         self.ref = ref
 
 
+OBJECT_ERRORS = (KeyError, pygit2.GitError, OSError)
+"""What libgit2 raises when it cannot read an object."""
+
+
 @contextmanager
 def object_read(git_dir: Path, oid: Oid) -> Iterator[None]:
     """Raise what keeps libgit2 from an object as an error of ours."""
     try:
         yield
-    except (KeyError, pygit2.GitError, OSError) as error:
-        if isinstance(error, KeyError) or "object not found" in str(error):
-            # Whoever walks meets other objects than the one that was asked for.
-            met = _NAMED.search(str(error))
-            found = Oid(bytes.fromhex(met[1])) if met is not None else oid
-            raise why_missing(git_dir, found) from None
-        raise _system(git_dir, error) or ObjectDamaged(oid, _words(error)) from error
+    except OBJECT_ERRORS as error:
+        raise object_fault(git_dir, oid, error) from error
+
+
+def object_fault(git_dir: Path, oid: Oid, error: Exception) -> ControllerError:
+    """Return what keeps libgit2 from an object as an error of ours."""
+    if isinstance(error, KeyError) or "object not found" in str(error):
+        # Whoever walks meets other objects than the one that was asked for.
+        met = _NAMED.search(str(error))
+        return why_missing(git_dir, Oid(bytes.fromhex(met[1])) if met is not None else oid)
+    return _system(git_dir, error) or ObjectDamaged(oid, _words(error))
 
 
 @contextmanager

@@ -26,10 +26,10 @@ class Middle(NamedTuple):
 def middle(contents: Sequence[bytes]) -> Middle:
     """Return where contents differ; the middle of equal contents is empty."""
     one, others = contents[0], contents[1:]
-    same = min((_same_start(one, other) for other in others), default=len(one))
+    same = min((same_start(one, other) for other in others), default=len(one))
     start = one.rfind(b"\n", 0, same) + 1
     most = min(map(len, contents)) - start
-    same = min((_same_end(one, other, most) for other in others), default=0)
+    same = min((same_end(one, other, most) for other in others), default=0)
     # Where the same bytes begin a line need not begin; behind their first LF one does.
     end = len(one) - same
     first_line = one.find(b"\n", end) + 1
@@ -38,25 +38,26 @@ def middle(contents: Sequence[bytes]) -> Middle:
     return Middle(one.count(b"\n", 0, start), start, parts)
 
 
-def _same_start(one: bytes, other: bytes) -> int:
+def same_start(one: bytes, other: bytes) -> int:
     """Return how many bytes two contents begin alike."""
     low, high = 0, min(len(one), len(other))
     while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
+        half = (low + high + 1) // 2
+        if one[low:half] == other[low:half]:
+            low = half
         else:
-            high = middle - 1
+            high = half - 1
     return low
 
 
-def _same_end(one: bytes, other: bytes, most: int) -> int:
+def same_end(one: bytes, other: bytes, most: int) -> int:
     """Return how many bytes two contents end alike, `most` at most."""
+    end, other_end = len(one), len(other)
     low, high = 0, most
     while low < high:
-        middle = (low + high + 1) // 2
-        if one[len(one) - middle : len(one) - low] == other[len(other) - middle : len(other) - low]:
-            low = middle
+        half = (low + high + 1) // 2
+        if one[end - half : end - low] == other[other_end - half : other_end - low]:
+            low = half
         else:
-            high = middle - 1
+            high = half - 1
     return low

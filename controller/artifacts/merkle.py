@@ -1,37 +1,24 @@
 """The files root: one SHA-256 that stands for every name and byte below a `files/` folder.
 
-    leaf = SHA-256("countersign file v1\\n" + contents)
-    node = SHA-256("countersign tree v1\\n" + for each entry in byte order of names:
-                   "f" or "d" + length of the name (2 bytes, big endian) + name + digest (32 bytes))
-
-A memory keeps what was hashed, by git tree id, so that a small change costs a few files. A record
-is only ever made from bytes that were read and hashed here: a git id finds a record, it proves
-nothing about bytes nobody has hashed.
+`merkle_record` says how files and directories are hashed. A memory keeps what was hashed, by git
+tree id, so that a small change costs a few files. A record is only ever made from bytes that were
+read and hashed here: a git id finds a record, it proves nothing about bytes nobody has hashed.
 """
 
-import hashlib
-import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
-from controller.artifacts.walk import (
-    DEPTH_MAX,
-    ENTRIES_MAX,
-    Entry,
-    TooLarge,
-    check_blob,
-    children,
-)
+from controller.artifacts import levels
+from controller.artifacts.levels import Level, TooLarge
+from controller.artifacts.merkle_record import Item, Record, leaf
+from controller.artifacts.walk import DEPTH_MAX, ENTRIES_MAX, check_blob
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Corrupt
 from controller.kernel.objects import Objects, Oid
 
 FILE_SIZE_MAX_BYTES = 64 * 1024 * 1024
 TOTAL_SIZE_MAX_BYTES = 4 * 1024 * 1024 * 1024
-
-_FILE_TAG, _TREE_TAG = b"countersign file v1\n", b"countersign tree v1\n"
-_NAME_LENGTH = struct.Struct(">H")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +46,6 @@ class FilesSummary:
     def total(self) -> Counts:
         """Everything together."""
         return sum([*self.tables.values(), *self.documents.values()], Counts())
-
-
-class Item(NamedTuple):
-    """An entry whose bytes were hashed, or all that lies below it.
-
-    Flat, and a tuple: one changed file makes us look at hundreds of entries beside it.
-    """
-
-    is_tree: bool
-    oid: Oid
-    digest: bytes
-    table_files: int = 0
-    rows: int = 0
-    table_bytes: int = 0
-    document_files: int = 0
-    document_bytes: int = 0
-
-
-_FIRST_COUNT = 3
-
-Record: TypeAlias = Mapping[str, Item]
-"""What is known of a directory: its entries by name, in no particular order."""
 
 
 class MerkleMemory(Protocol):
@@ -131,14 +96,13 @@ class DictMemory:
 
 @dataclass(slots=True)
 class _Node:
-    """A directory that is to be hashed, and what is known of its entries already.
+    """A directory that is to be hashed, and what is known of it from an earlier state, `base`."""
 
-    `base` is an earlier state of it that the memory knows.
-    """
-
-    entries: tuple[Entry, ...]
+    level: Level
+    before: Record
     base: Oid | None
-    known: dict[str, Item] = field(default_factory=dict)
+    fresh: dict[str, Item] = field(default_factory=dict)
+    below: list[tuple[str, Oid]] = field(default_factory=list)
 
 
 class _Pending(NamedTuple):
@@ -147,23 +111,6 @@ class _Pending(NamedTuple):
     oid: Oid
     size_bytes: int
     path: str
-
-
-def leaf(data: bytes) -> bytes:
-    """Return the digest of one file's contents."""
-    state = hashlib.sha256(_FILE_TAG)
-    state.update(data)
-    return state.digest()
-
-
-def node(entries: Iterable[tuple[str, bool, bytes]]) -> bytes:
-    """Return the digest of a directory from its entries (name, is a directory, digest)."""
-    parts = [_TREE_TAG]
-    for name, is_tree, digest in sorted(
-        [(name.encode(), tree, one) for name, tree, one in entries]
-    ):
-        parts += (b"d" if is_tree else b"f", _NAME_LENGTH.pack(len(name)), name, digest)
-    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def files_root(
@@ -193,28 +140,35 @@ class _Work:
         self.pending: list[_Pending] = []
 
     def open(self, tree: Oid, path: str, base: Oid | None, *, depth: int) -> None:
-        """List a directory that nobody remembers, and those below it."""
+        """List a directory that nobody remembers, and those below it.
+
+        With a base that is remembered a memory is not asked for what is new: that costs more than
+        the few files that differ.
+        """
         if depth > DEPTH_MAX:
             raise TooLarge(path, size=depth, size_max=DEPTH_MAX, unit="levels")
-        remembered = self.memory.get(base) if base is not None else None
-        here = _Node(children(self.objects, tree, path), base if remembered else None)
-        for name, is_tree, oid in here.entries:
-            before = remembered.get(name) if remembered else None
-            if before is not None and before.oid == oid and before.is_tree == is_tree:
-                here.known[name] = before
-            elif not is_tree:
-                size = check_blob(self.objects, oid, f"{path}/{name}", FILE_SIZE_MAX_BYTES)
-                self.pending.append(_Pending(here, name, oid, size, f"{path}/{name}"))
-                if len(self.pending) > ENTRIES_MAX:
-                    raise TooLarge(path, size=len(self.pending), size_max=ENTRIES_MAX, unit="files")
-            elif oid not in self.nodes and oid not in self.records:
-                record = self.memory.get(oid)
-                if record is not None:
-                    self.records[oid] = record
-                else:
-                    below = before.oid if before is not None and before.is_tree else None
-                    self.open(oid, f"{path}/{name}", below, depth=depth + 1)
+        before = self.memory.get(base) if base is not None else None
+        if before is None and (record := self.memory.get(tree)) is not None:
+            self.records[tree] = record
+            return
+        level = levels.level(levels.read_tree(self.objects, tree, path), path)
+        here = _Node(level, before or Record(), base if before else None)
+        for name, is_tree, oid in sorted(level.set - here.before.entries):
+            if not is_tree:
+                self._await(here, name, oid, f"{path}/{name}", path)
+                continue
+            here.below.append((name, oid))
+            if oid not in self.nodes and oid not in self.records:
+                known = here.before.get(name)
+                below = known.oid if known is not None and known.is_tree else None
+                self.open(oid, f"{path}/{name}", below, depth=depth + 1)
         self.nodes[tree] = here
+
+    def _await(self, here: "_Node", name: str, oid: Oid, file: str, path: str) -> None:
+        size = check_blob(self.objects, oid, file, FILE_SIZE_MAX_BYTES)
+        self.pending.append(_Pending(here, name, oid, size, file))
+        if len(self.pending) > ENTRIES_MAX:
+            raise TooLarge(path, size=len(self.pending), size_max=ENTRIES_MAX, unit="files")
 
     def hash_files(self, path: str) -> None:
         """Read and hash every file that is not known yet, in one stream."""
@@ -225,15 +179,14 @@ class _Work:
         for file, data in zip(self.pending, contents, strict=True):
             if len(data) != file.size_bytes:
                 raise Corrupt(f"{file.path}: not as long as its header says")
-            file.node.known[file.name] = _file(file.name, file.oid, data)
+            file.node.fresh[file.name] = _file(file.name, file.oid, data)
 
     def fold(self, tree: Oid) -> Record:
         """Make the records of all listed directories, from the deepest up, and keep them."""
         for oid, here in self.nodes.items():
-            record: dict[str, Item] = {}
-            for name, _, child in here.entries:
-                record[name] = here.known.get(name) or _directory(child, self.records[child])
-            self.records[oid] = record
+            for name, child in here.below:
+                here.fresh[name] = _directory(child, self.records[child])
+            record = self.records[oid] = here.before.changed(here.level, here.fresh)
             _refuse_many(record)
             self.memory.put(oid, record, here.base)
         return self.records[tree]
@@ -247,23 +200,12 @@ def _file(name: str, oid: Oid, data: bytes) -> Item:
 
 
 def _directory(oid: Oid, record: Record) -> Item:
-    return Item(True, oid, digest(record), *_sums(record))
-
-
-def _sums(record: Record) -> list[int]:
-    """Return the sums of an item's counts over all entries; a wide directory has a thousand."""
-    columns = list(zip(*record.values(), strict=True))[_FIRST_COUNT:]
-    return [sum(column) for column in columns] or [0] * (len(Item._fields) - _FIRST_COUNT)
-
-
-def digest(record: Record) -> bytes:
-    """Return the digest of a directory from what is known of its entries."""
-    return node((name, item.is_tree, item.digest) for name, item in record.items())
+    return Item(True, oid, record.digest, *record.sums)
 
 
 def _refuse_many(record: Record) -> None:
     # Shared directories are hashed once, so only their sums tell how many paths there are.
-    table_files, _, _, document_files, _ = _sums(record)
+    table_files, _, _, document_files, _ = record.sums
     files = table_files + document_files
     if files > ENTRIES_MAX:
         raise TooLarge("", size=files, size_max=ENTRIES_MAX, unit="files")
@@ -279,4 +221,4 @@ def _summary(record: Record) -> FilesSummary:
         for found, counts in ((tables, table), (documents, document)):
             if counts.files:
                 found[group] = found.get(group, Counts()) + counts
-    return FilesSummary(Digest(digest(record).hex()), tables, documents)
+    return FilesSummary(Digest(record.digest.hex()), tables, documents)

@@ -1,4 +1,10 @@
-"""Records of hashed directories as bytes, whole or as what changed since an earlier record.
+"""What is known of a hashed directory: its entries, the digest they make, and all of it as bytes.
+
+    leaf = SHA-256("countersign file v1\\n" + contents)
+    node = SHA-256("countersign tree v1\\n" + for each entry in byte order of names:
+                   "f" or "d" + length of the name (2 bytes, big endian) + name + digest (32 bytes))
+
+A record is kept whole, or as what changed since an earlier one:
 
     record = "merkle 3\\n" + for each entry:
              length of the name (1 byte), kind (1 byte: "f", "d", or "-" for gone since the base),
@@ -9,23 +15,106 @@ A small change in a wide directory is a few entries, not a thousand. Nobody outs
 a record of another version is forgotten, never an error.
 """
 
+import hashlib
 import struct
 from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import NamedTuple, Self
 
-from controller.artifacts.merkle import Item, Record
+from controller.artifacts.levels import Entry, Level
 from controller.kernel.errors import Corrupt
 from controller.kernel.objects import Oid
 
+_FILE_TAG, _TREE_TAG = b"countersign file v1\n", b"countersign tree v1\n"
+_NAME_LENGTH = struct.Struct(">H")
 _MAGIC = b"merkle 3\n"
 _HEAD = struct.Struct(">Bc")
 _BODY = struct.Struct(">20s32s2IQIQ")
 _FILE, _DIRECTORY, _GONE = b"f", b"d", b"-"
+_FIRST_COUNT = 3
+_NO_COUNTS = (0,) * 5
 
 
 class ForeignRecord(Corrupt):
     """A remembered record is not one that this module wrote."""
 
     code = "merkle.foreign_record"
+
+
+class Item(NamedTuple):
+    """An entry whose bytes were hashed, or all that lies below it.
+
+    Flat, and a tuple: one changed file makes us look at hundreds of entries beside it.
+    """
+
+    is_tree: bool
+    oid: Oid
+    digest: bytes
+    table_files: int = 0
+    rows: int = 0
+    table_bytes: int = 0
+    document_files: int = 0
+    document_bytes: int = 0
+
+
+class Record(dict[str, Item]):
+    """The entries of a directory by name, in no particular order; never changed once it is made.
+
+    What it hashes to and adds up to is worked out once; a record made from another one by a small
+    change takes most of that from there.
+    """
+
+    def changed(self, level: Level, fresh: Mapping[str, Item]) -> Self:
+        """Return the record of a `level` whose entries are `fresh` or, alike, in this one."""
+        if len(level.entries) != len(self) or not fresh.keys() <= self.keys():
+            return type(self)({name: fresh.get(name) or self[name] for name, _, _ in level.entries})
+        made = type(self)(self)
+        made.update(fresh)
+        made.entries = level.set
+        made.parts = self.parts | {name: _part(name, one) for name, one in fresh.items()}
+        less, more = _added(map(self.__getitem__, fresh)), _added(fresh.values())
+        made.sums = tuple([a - b + c for a, b, c in zip(self.sums, less, more, strict=True)])
+        _ = self.digest  # who is asked next is `made`, which has the parts now
+        del self.parts
+        return made
+
+    @cached_property
+    def entries(self) -> frozenset[Entry]:
+        """The entries as git lists them."""
+        return frozenset([Entry(name, item.is_tree, item.oid) for name, item in self.items()])
+
+    @cached_property
+    def parts(self) -> dict[str, bytes]:
+        """What is hashed of each entry, in byte order of names."""
+        return {name: _part(name, self[name]) for name in sorted(self)}
+
+    @cached_property
+    def digest(self) -> bytes:
+        """The digest of the directory."""
+        return hashlib.sha256(_TREE_TAG + b"".join(self.parts.values())).digest()
+
+    @cached_property
+    def sums(self) -> tuple[int, ...]:
+        """The sums of the entries' counts, in their order."""
+        return _added(self.values())
+
+
+def _part(name: str, item: Item) -> bytes:
+    text = name.encode()
+    return (b"d" if item.is_tree else b"f") + _NAME_LENGTH.pack(len(text)) + text + item.digest
+
+
+def _added(items: Iterable[Item]) -> tuple[int, ...]:
+    """Return the sums of items' counts; a wide directory has a thousand."""
+    columns = list(zip(*items, strict=True))[_FIRST_COUNT:]
+    return tuple([sum(column) for column in columns]) or _NO_COUNTS
+
+
+def leaf(data: bytes) -> bytes:
+    """Return the digest of one file's contents."""
+    state = hashlib.sha256(_FILE_TAG)
+    state.update(data)
+    return state.digest()
 
 
 def pack(record: Record) -> bytes:
@@ -35,7 +124,8 @@ def pack(record: Record) -> bytes:
 
 def pack_change(record: Record, base: Record) -> bytes:
     """Return what `unpack` makes of `base` to get `record`."""
-    changed = (_entry(name, item) for name, item in record.items() if base.get(name) != item)
+    fresh = [name for name, item in record.items() if base.get(name) is not item]
+    changed = [_entry(name, record[name]) for name in fresh if base.get(name) != record[name]]
     gone = (_HEAD.pack(len(name), _GONE) + name.encode() for name in base.keys() - record.keys())
     return b"".join([_MAGIC, *changed, *gone])
 
@@ -45,7 +135,7 @@ def unpack(parts: Iterable[bytes]) -> Record | None:
 
     `None` when one of them was written by another version of this program.
     """
-    record: dict[str, Item] = {}
+    record = Record()
     for packed in parts:
         if not packed.startswith(_MAGIC):
             return None

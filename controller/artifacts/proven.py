@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import ne
 from typing import NamedTuple
 
-from controller.artifacts import merkle, walk
-from controller.artifacts.merkle import MerkleMemory, Record
+from controller.artifacts import levels, merkle
+from controller.artifacts.merkle import MerkleMemory
+from controller.artifacts.merkle_record import Record, leaf
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Corrupt
 from controller.kernel.objects import Header, Objects, Oid
@@ -115,7 +116,7 @@ class Proven:
             self._read[oid] = data
 
     def _checked(self, oid: Oid, data: bytes) -> bytes:
-        if merkle.leaf(data) != self._digests.get(oid):
+        if leaf(data) != self._digests.get(oid):
             raise Unproven(oid, "its bytes are not those that were signed")
         return data
 
@@ -135,13 +136,13 @@ class Proven:
     def _prove(self, tree: Oid, digest: bytes) -> Directory:
         raw = self._objects.read(tree)
         record = self._record(tree)
-        if merkle.digest(record) != digest:
+        if record.digest != digest:
             raise Unproven(tree, "what is remembered of it does not hash to what was signed")
-        if not _lists(walk.level(raw, ""), record):
+        if levels.level(raw, "").set != record.entries:
             raise Unproven(tree, "it is not the directory that was hashed")
         items = record.values()
         digests = {item.oid: item.digest for item in items}
-        if any(digests[item.oid] != item.digest for item in items):
+        if len(digests) != len(record) and any(digests[one.oid] != one.digest for one in items):
             raise Unproven(tree, "an id in it has two digests")
         return Directory(digest, raw, digests, frozenset(one.oid for one in items if one.is_tree))
 
@@ -153,9 +154,3 @@ class Proven:
         memory = merkle.DictMemory()
         merkle.files_root(self._objects, tree, "", memory)
         return memory.records[tree]
-
-
-def _lists(entries: Iterable[walk.Entry], record: Record) -> bool:
-    """Whether a directory lists exactly what was hashed."""
-    listed = {name: (is_tree, oid) for name, is_tree, oid in entries}
-    return listed == {name: (item.is_tree, item.oid) for name, item in record.items()}

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from controller.adapters.git import GitRepository
-from controller.artifacts import layout, walk
+from controller.artifacts import layout, levels
 from controller.authoring.releases import Found, release_in
 from controller.authoring.view import View
 from controller.kernel.canonical import Digest
@@ -116,7 +116,7 @@ def _states(objects: History, commit: Oid, path: str) -> Iterator[View]:
 
 def _commits(objects: History, commit: Oid, path: str) -> Iterator[tuple[Oid, View]]:
     """Yield the first-parent commits, newest first, at which what stands at a path is another."""
-    before: walk.Entry | None = None
+    before: levels.Entry | None = None
     for one in objects.first_parents(commit):
         view = View(objects, objects.tree_of(one))
         try:

@@ -10,9 +10,9 @@ from controller.artifacts import walk
 from controller.artifacts.bundle import BundleStatement, PreviousVersion
 from controller.artifacts.draft import Draft
 from controller.artifacts.layout import BundleId, draft_path, files_path
+from controller.artifacts.levels import BadTree, TooLarge
 from controller.artifacts.merkle import Counts, FilesSummary, NoMemory, files_root
 from controller.artifacts.shards import SHARD_ADVISED_BYTES, SHARD_LINES_MAX
-from controller.artifacts.walk import BadTree, TooLarge
 from controller.artifacts.wire import BadDocument
 from controller.authoring.told import told
 from controller.authoring.view import View

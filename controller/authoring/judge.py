@@ -15,9 +15,9 @@ from controller.artifacts import layout, walk
 from controller.artifacts.bundle import BundleStatement
 from controller.artifacts.draft import Draft
 from controller.artifacts.layout import TOP_LEVEL, BadName, BundleId
+from controller.artifacts.levels import BadTree, TooLarge
 from controller.artifacts.merkle import Counts, DictMemory, files_root
 from controller.artifacts.pinned import FilesNotFound
-from controller.artifacts.walk import BadTree, TooLarge
 from controller.artifacts.wire import BadDocument
 from controller.authoring.chain import check_chain, environments_before, environments_in
 from controller.authoring.draft import LintedFiles, NoDraft, bundles_of, lint_files, read_draft

@@ -10,7 +10,7 @@ from typing import Self
 from controller.adapters import worktree
 from controller.adapters.files import write_file
 from controller.adapters.git import GitRepository
-from controller.artifacts import walk
+from controller.artifacts import levels, walk
 from controller.kernel.errors import Refused
 from controller.kernel.objects import Objects, Oid
 
@@ -43,7 +43,7 @@ class View:
     objects: Objects
     tree: Oid
 
-    def find(self, path: str) -> walk.Entry | None:
+    def find(self, path: str) -> levels.Entry | None:
         """Return what stands at a path, or `None`."""
         return walk.find(self.objects, self.tree, path)
 
@@ -54,19 +54,19 @@ class View:
             return None
         return walk.read_blob(self.objects, entry.oid, path, FILE_SIZE_MAX_BYTES)
 
-    def children(self, path: str) -> tuple[walk.Entry, ...]:
+    def children(self, path: str) -> tuple[levels.Entry, ...]:
         """Return one level of a folder; nothing when it is not there."""
         entry = self.find(path)
         if entry is None or not entry.is_tree:
             return ()
-        return walk.children(self.objects, entry.oid, path)
+        return levels.children(self.objects, entry.oid, path)
 
     def replaced(self, path: str, data: bytes) -> "View":
         """Return the same tree with one file replaced; nothing is written."""
         objects = worktree.WorktreeObjects(self.objects)
 
         def put(tree: Oid | None, parts: list[str]) -> Oid:
-            entries = walk.parse_tree(objects.read(tree)) if tree else []
+            entries = levels.parse_tree(objects.read(tree)) if tree else []
             name = parts[0].encode()
             before = next((oid for mode, one, oid in entries if one == name), None)
             if len(parts) > 1:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.artifacts import ack, layout, walk
+from controller.artifacts import ack, layout, levels, walk
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import Objects
@@ -69,7 +69,7 @@ def acknowledged(
         return {}
     envelopes: dict[Digest, list[Envelope]] = defaultdict(list)
     first: dict[Digest, str] = {}
-    items = walk.children(objects, entry.oid, path)
+    items = levels.children(objects, entry.oid, path)
     if len(items) > FILES_MAX:
         raise TooManyAcks(path, len(items))
     for item in items:

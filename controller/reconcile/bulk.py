@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from controller.adapters.forks import forks_wanted, shared_out
-from controller.artifacts import walk
+from controller.artifacts import levels
 from controller.artifacts.shards import SHARD_LINES_MAX
 from controller.artifacts.sheets import read_sheet
 from controller.kernel.findings import Finding
@@ -64,7 +64,7 @@ def refuse_long(path: str, data: bytes) -> None:
     """Refuse a file of more lines than anybody would write."""
     lines = data.count(b"\n")
     if lines > SHARD_LINES_MAX:
-        raise walk.TooLarge(path, size=lines, size_max=SHARD_LINES_MAX, unit="lines")
+        raise levels.TooLarge(path, size=lines, size_max=SHARD_LINES_MAX, unit="lines")
 
 
 def _judge(rail: Rail, file: TableFile, data: bytes) -> tuple[list[Finding], FileFacts]:

@@ -7,7 +7,7 @@ must not thereby decide what is checked.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from controller.artifacts import merkle, walk
+from controller.artifacts import levels, merkle, walk
 from controller.kernel.canonical import Digest, canonical, sha256
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import Objects, Oid
@@ -83,7 +83,7 @@ def read_policies(objects: Objects, folder: Oid) -> dict[str, bytes]:
     for file in walk.files(objects, folder, "policies"):
         size_bytes += walk.check_blob(objects, file.oid, file.path, RAIL_FILE_MAX_BYTES)
         if size_bytes > POLICIES_MAX_BYTES:
-            raise walk.TooLarge("policies", size=size_bytes, size_max=POLICIES_MAX_BYTES)
+            raise levels.TooLarge("policies", size=size_bytes, size_max=POLICIES_MAX_BYTES)
         found[file.path.removeprefix("policies/")] = objects.read(file.oid)
     return found
 
@@ -121,7 +121,7 @@ class Rails:
             entry.name: merkle.files_root(
                 objects, entry.oid, f"policies/{entry.name}", merkle.NoMemory()
             ).root
-            for entry in walk.children(objects, folder, "policies")
+            for entry in levels.children(objects, folder, "policies")
             if entry.is_tree
         }
         kept = {path: data for path, data in own.items() if path.partition("/")[0] in overridden}

@@ -6,7 +6,7 @@ a new host would believe the revoked key again.
 
 from collections.abc import Iterator, Mapping
 
-from controller.artifacts import layout, walk
+from controller.artifacts import layout, levels, walk
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import History, Objects, Oid
 from controller.trust import root
@@ -112,7 +112,7 @@ def _versions(objects: Objects, tree: Oid) -> dict[int, Oid]:
         return {}
     return {
         layout.parse_root_path(f"{layout.ROOT_DIR}/{file.name}"): file.oid
-        for file in walk.children(objects, entry.oid, layout.ROOT_DIR)
+        for file in levels.children(objects, entry.oid, layout.ROOT_DIR)
     }
 
 

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from controller.artifacts import walk
+from controller.artifacts import levels, walk
 from controller.artifacts.layout import is_envelope_name
-from controller.artifacts.walk import Entry
+from controller.artifacts.levels import Entry
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import Objects, Oid
@@ -111,7 +111,7 @@ def read_signed(
 
     `<stem>.json` must stand beside it with the same bytes; `beside` names what else may be there.
     """
-    entries = walk.children(objects, directory, path)
+    entries = levels.children(objects, directory, path)
     copy = f"{stem}.json"
     for entry in entries:
         known = entry.name == copy or entry.name in beside

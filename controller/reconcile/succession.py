@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from controller.adapters.git import GitRepository
-from controller.artifacts import layout, release, rollback, walk
+from controller.artifacts import layout, levels, release, rollback, walk
 from controller.artifacts.release import ReleaseStatement
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
@@ -266,7 +266,7 @@ def _earlier(
         if entry is None or not entry.is_tree:
             continue
         try:
-            entries = walk.children(repository, entry.oid, path)
+            entries = levels.children(repository, entry.oid, path)
             envelope = merge(signed.open_envelopes(repository, entries, path, layout.RELEASE_STEM))
         except (Refused, Untrusted):
             continue  # Whatever stood there was no release, then it is nobody's predecessor.

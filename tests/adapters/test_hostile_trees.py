@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.git import GitRepository
+from controller.artifacts.levels import BadTree, TooLarge, children
 from controller.artifacts.merkle import NoMemory, files_root
-from controller.artifacts.walk import BadTree, TooLarge, children, files, find, read_blob
+from controller.artifacts.walk import files, find, read_blob
 from controller.kernel.objects import Oid
 from tests.support.trees import git, raw_tree, write_literally
 

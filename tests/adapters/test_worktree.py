@@ -8,7 +8,8 @@ import pytest
 
 from controller.adapters.git import GitRepository
 from controller.adapters.worktree import DEPTH_MAX, ChangedUnderUs, TooMuch, snapshot
-from controller.artifacts.walk import BadTree, files, find, read_blob
+from controller.artifacts.levels import BadTree
+from controller.artifacts.walk import files, find, read_blob
 from controller.kernel.objects import MissingObject, Oid
 from tests.support.trees import git
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from controller.artifacts.levels import BadTree, TooLarge
 from controller.artifacts.merkle import (
     Counts,
     DictMemory,
     NoMemory,
     files_root,
 )
-from controller.artifacts.walk import BadTree, TooLarge
+from controller.artifacts.merkle_record import Record
 from controller.kernel.objects import Oid
 from tests.support.trees import MemoryObjects, Nested, raw_tree
 
@@ -106,7 +107,7 @@ def test_a_base_that_nobody_remembers_helps_nothing_and_harms_nothing() -> None:
 def test_a_memory_forgets_the_oldest_record_first() -> None:
     memory = DictMemory(records_max=2)
     for number in range(3):
-        memory.put(Oid(bytes([number]) * 20), {}, None)
+        memory.put(Oid(bytes([number]) * 20), Record(), None)
 
     assert list(memory.records) == [b"\1" * 20, b"\2" * 20]
 

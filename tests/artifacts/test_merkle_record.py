@@ -2,8 +2,14 @@
 
 import pytest
 
-from controller.artifacts.merkle import Item, Record
-from controller.artifacts.merkle_record import ForeignRecord, pack, pack_change, unpack
+from controller.artifacts.merkle_record import (
+    ForeignRecord,
+    Item,
+    Record,
+    pack,
+    pack_change,
+    unpack,
+)
 from controller.kernel.objects import Oid
 
 
@@ -11,8 +17,8 @@ def item(number: int, *, is_tree: bool = False) -> Item:
     return Item(is_tree, Oid(bytes([number]) * 20), bytes([number]) * 32, 1, 2**31, 2**40, 3, 4)
 
 
-OLD: Record = {"a.csv": item(1), "b": item(2, is_tree=True), "c.json": item(3)}
-NEW: Record = {"a.csv": item(4), "b": item(2, is_tree=True), "d.csv": item(5), "c": item(6)}
+OLD = Record({"a.csv": item(1), "b": item(2, is_tree=True), "c.json": item(3)})
+NEW = Record({"a.csv": item(4), "b": item(2, is_tree=True), "d.csv": item(5), "c": item(6)})
 
 
 def test_a_whole_record_is_read_back() -> None:
@@ -28,8 +34,8 @@ def test_changes_stand_on_changes() -> None:
 
 
 def test_a_change_is_as_long_as_what_changed() -> None:
-    wide: Record = {f"{number:04}.csv": item(number % 250) for number in range(1000)}
-    changed: Record = {**wide, "0007.csv": item(251)}
+    wide = Record({f"{number:04}.csv": item(number % 250) for number in range(1000)})
+    changed = Record({**wide, "0007.csv": item(251)})
 
     assert len(pack_change(changed, wide)) < 120 < len(pack(changed)) / 100
 

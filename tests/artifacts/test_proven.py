@@ -2,9 +2,11 @@
 
 import pytest
 
-from controller.artifacts.merkle import DictMemory, Record, digest, files_root
+from controller.artifacts.levels import children
+from controller.artifacts.merkle import DictMemory, files_root
+from controller.artifacts.merkle_record import Record
 from controller.artifacts.proven import Directories, Proven, Unproven
-from controller.artifacts.walk import children, files, find
+from controller.artifacts.walk import files, find
 from controller.kernel.canonical import Digest
 from controller.kernel.objects import Oid
 from tests.support.trees import MemoryObjects, Nested
@@ -96,7 +98,7 @@ def test_a_listing_that_lost_a_file_is_refused(folder: Folder) -> None:
 
 def forged(record: Record, name: str, oid: Oid) -> Record:
     """Return a record that says of another object what was true of one."""
-    return {**record, name: record[name]._replace(oid=oid)}
+    return Record({**record, name: record[name]._replace(oid=oid)})
 
 
 @pytest.mark.stops("insider.memory")
@@ -177,9 +179,9 @@ def test_one_id_with_two_digests_is_refused() -> None:
     one, other = objects.tree({"a": b"1"}), objects.tree({"b": b"1"})
     roots = {tree: files_root(objects, tree, "f", memory).root for tree in (one, other)}
     record = memory.records[other]
-    lie = {"b": record["b"]._replace(digest=b"x" * 32)}
+    lie = Record({"b": record["b"]._replace(digest=b"x" * 32)})
     memory.put(other, lie, None)
-    roots[other] = Digest(digest(lie).hex())
+    roots[other] = Digest(lie.digest.hex())
     liar = Proven(objects, memory, roots)
     children(liar, one, "f")
 

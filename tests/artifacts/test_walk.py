@@ -2,18 +2,8 @@
 
 import pytest
 
-from controller.artifacts.walk import (
-    DEPTH_MAX,
-    BadTree,
-    Entry,
-    TooLarge,
-    children,
-    differing,
-    files,
-    find,
-    parse_tree,
-    read_blob,
-)
+from controller.artifacts.levels import BadTree, Entry, TooLarge, children, parse_tree
+from controller.artifacts.walk import DEPTH_MAX, differing, files, find, read_blob
 from controller.kernel.objects import Header, MissingObject, Oid
 from tests.support.trees import MemoryObjects, Nested, raw_tree
 

@@ -6,8 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from controller.artifacts import layout, walk
+from controller.artifacts import layout, levels, walk
 from controller.artifacts.merkle import DictMemory, files_root
+from controller.artifacts.merkle_record import Record
 from controller.kernel.errors import ControllerError
 from controller.kernel.objects import Oid
 from controller.plan.guards import Limits
@@ -79,8 +80,9 @@ def remembered_as(shop: Shop, *, tree: Oid, honest: Oid) -> None:
     """Write into the memory that a tree hashes to what another one hashes to."""
     path, memory = layout.files_path(CARDS), DictMemory()
     files_root(shop.repository, honest, path, memory)
-    oids = {one.name: one.oid for one in walk.children(shop.repository, tree, path)}
-    forged = {name: item._replace(oid=oids[name]) for name, item in memory.records[honest].items()}
+    oids = {one.name: one.oid for one in levels.children(shop.repository, tree, path)}
+    record = memory.records[honest]
+    forged = Record({name: item._replace(oid=oids[name]) for name, item in record.items()})
     assert shop.connection is not None
     database = DatabaseMemory(shop.connection)
     database.put(tree, forged, None)

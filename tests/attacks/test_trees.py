@@ -9,7 +9,8 @@ import pytest
 
 from controller.artifacts import layout, walk
 from controller.artifacts.bundle import PreviousVersion
-from controller.artifacts.merkle import Counts, NoMemory, files_root, leaf
+from controller.artifacts.merkle import Counts, NoMemory, files_root
+from controller.artifacts.merkle_record import leaf
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import Digest, sha256
 from controller.kernel.objects import Oid

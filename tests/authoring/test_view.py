@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.git import GitRepository, NoRepository
-from controller.artifacts.walk import BadTree
+from controller.artifacts.levels import BadTree
 from controller.authoring.view import NeedsWorktree, NoCommits, ThroughLink, Workspace
 from tests.support.authoring import CARDS, Shop
 

@@ -7,7 +7,7 @@ import pytest
 
 from controller.adapters.shipped import shipped
 from controller.artifacts import merkle, walk
-from controller.artifacts.walk import BadTree
+from controller.artifacts.levels import BadTree
 from controller.kernel.canonical import Digest
 from controller.policy.rail import RailMisnamed
 from controller.reconcile.inspect import ReleaseUnclean

@@ -18,19 +18,20 @@ from controller.artifacts import (
     bundle,
     draft,
     layout,
+    levels,
     mapping,
     merkle_record,
     release,
     rollback,
     sheets,
     strictcsv,
-    walk,
 )
 from controller.artifacts.ack import AckStatement
 from controller.artifacts.bundle import BundleStatement, PreviousVersion
 from controller.artifacts.draft import Draft
 from controller.artifacts.layout import BadName, BundleId
-from controller.artifacts.merkle import Counts, Item
+from controller.artifacts.merkle import Counts
+from controller.artifacts.merkle_record import Item, Record
 from controller.artifacts.release import LiveBundle, ReleaseRef, ReleaseStatement
 from controller.artifacts.rollback import RollbackStatement
 from controller.artifacts.tables import TABLES
@@ -202,7 +203,7 @@ def _trees() -> list[bytes]:
 
 def _level(raw: bytes) -> Any:
     objects = MemoryObjects()
-    return walk.children(objects, objects.put("tree", raw), "files")
+    return levels.children(objects, objects.put("tree", raw), "files")
 
 
 def _csv() -> list[bytes]:
@@ -318,9 +319,11 @@ def _record_parts(data: bytes) -> Any:
     return merkle_record.unpack([merkle_record.pack(_items()), data])
 
 
-def _items() -> dict[str, Item]:
+def _items() -> Record:
     oid = Oid(bytes(20))
-    return {"a.csv": Item(False, oid, bytes(32), 1, 2, 30), "b": Item(True, oid, bytes(32), 3)}
+    return Record(
+        {"a.csv": Item(False, oid, bytes(32), 1, 2, 30), "b": Item(True, oid, bytes(32), 3)}
+    )
 
 
 def _window(text: str) -> Any:
@@ -404,13 +407,13 @@ _ARTIFACTS = (
         again=strictcsv.render_row,
     ),
     Parser(
-        ("controller.artifacts.walk.parse_tree",),
-        walk.parse_tree,
-        (walk.BadTree,),
+        ("controller.artifacts.levels.parse_tree",),
+        levels.parse_tree,
+        (levels.BadTree,),
         _trees,
         again=raw_tree,
     ),
-    Parser(("controller.artifacts.walk.children",), _level, (walk.BadTree,), _trees),
+    Parser(("controller.artifacts.levels.children",), _level, (levels.BadTree,), _trees),
     Parser(
         ("controller.artifacts.merkle_record.unpack",),
         _record_parts,

@@ -21,7 +21,7 @@ from controller.adapters.postgres import Connection, connect, sql
 from controller.adapters.shipped import shipped
 from controller.app.signers import load_signer, new_key
 from controller.artifacts import bundle as bundles
-from controller.artifacts import layout, merkle, walk
+from controller.artifacts import layout, levels, merkle, walk
 from controller.artifacts import release as releases
 from controller.artifacts.ack import AckStatement
 from controller.artifacts.bundle import BundleStatement, PreviousVersion
@@ -238,7 +238,7 @@ class Shop:
         path = layout.versions_dir(bundle)
         entry = walk.find(self.repository, self.tree, path)
         assert entry is not None
-        return max(int(one.name) for one in walk.children(self.repository, entry.oid, path))
+        return max(int(one.name) for one in levels.children(self.repository, entry.oid, path))
 
     def sign(self, statement: BundleStatement, *, by: Sequence[str] = TWO) -> LiveBundle:
         """Commit a version that people signed; return how a release lists it."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from controller.adapters.postgres import Connection
 from controller.artifacts import merkle_record
-from controller.artifacts.merkle import Record
+from controller.artifacts.merkle_record import Record
 from controller.kernel.objects import Oid
 from controller.stores.control.statements import QUERIES, every, run
 

@@ -3,14 +3,15 @@
 from typing import Any
 
 from controller.adapters.postgres import Connection
-from controller.artifacts.merkle import Item, Record
+from controller.artifacts.merkle_record import Item, Record
 from controller.kernel.objects import Oid
 from controller.stores.control.memory import CHAIN_MAX, DatabaseMemory
 from tests.support.control import some_oid
 
 
 def record(*numbers: int) -> Record:
-    return {f"{one}.csv": Item(False, some_oid(one), bytes([one]) * 32, 1, 2, 3) for one in numbers}
+    items = [Item(False, some_oid(one), bytes([one]) * 32, 1, 2, 3) for one in numbers]
+    return Record({f"{one}.csv": item for one, item in zip(numbers, items, strict=True)})
 
 
 def stored(database: Connection[Any]) -> dict[Oid, tuple[Oid | None, int]]:
