@@ -1,5 +1,6 @@
 """The line a stored row stands on, found again in the bytes that were signed."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,3 +56,21 @@ def test_a_rule_is_on_the_line_where_its_object_begins() -> None:
 
     assert [line_of("rules", RULES, one) for one in cells] == [4, 5]
     assert line_of("rules", RULES, (*cells[0][:3], "{}", "", "")) == 0
+
+
+def test_a_file_with_every_column_holds_its_rows() -> None:
+    rows = [tuple(f"{letter}{column}" for column in COLUMNS) for letter in "ab"]
+    data = strictcsv.render(COLUMNS, rows)
+
+    assert [line_of("participants", data, row) for row in rows] == [2, 3]
+
+
+def test_a_file_whose_header_is_no_text_holds_no_row() -> None:
+    assert line_of("participants", b"id,n\xffme\na,A\n", _stored(("a", "A", ""))) == 0
+
+
+@pytest.mark.parametrize(
+    "data", [b"[]", b"{}", b'{"rules": {}}', b'{"rules": 7}', b'{"rules": []}']
+)
+def test_a_document_without_rules_holds_no_row(data: bytes) -> None:
+    assert line_of("rules", data, ("card-bin/x", "first", "", "{}", "", "")) == 0

@@ -172,3 +172,12 @@ def test_the_newest_version_counts_in_whatever_order_versions_are_known() -> Non
 
 def test_without_a_floor_the_first_version_passes() -> None:
     check_bundles({}, {(BINLIST, 1): digest(1)}, floors={})
+
+
+def test_a_refusal_names_releases_by_serial_and_the_beginning_of_their_digest() -> None:
+    first, second = (41, sha256(b"a")), (42, sha256(b"b"))
+
+    assert str(PreviousMismatch(43, first, second)) == (
+        f"release 43 follows 41 ({first[1][:12]}…), it should follow 42 ({second[1][:12]}…)"
+    )
+    assert str(PreviousMismatch(1, first, None)).endswith("it should follow nothing")

@@ -103,6 +103,16 @@ def test_a_note_of_strangers_alone_is_refused() -> None:
         verify(NOTE, [WITNESS_KEY])
 
     assert refusal.value.names == ("example.org/log",)
+    assert str(refusal.value) == "no known key signed the note, only 'example.org/log'"
+
+
+def test_a_refusal_shows_five_names_of_80_letters_at_most_and_keeps_them_all() -> None:
+    names = ("n" * 81, *"abcde")
+
+    refusal = NoteNotSigned(names)
+
+    assert str(refusal).endswith(f"only '{'n' * 80}', 'a', 'b', 'c', 'd'")
+    assert refusal.names == names
 
 
 def test_a_key_under_another_name_is_a_stranger() -> None:
