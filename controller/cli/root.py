@@ -297,7 +297,8 @@ def pin_(
     """Record that this host starts from another root: the one its settings pin now.
 
     Only where nothing else helps, because the threshold of the root before was lost. Nothing that
-    is served changes; the audit trail says that it was done, and when.
+    is served changes; the audit trail says that it was done, and when. A host that has applied
+    nothing keeps the root alone.
     """
     from controller.app import settings, wiring
     from controller.reconcile.cycle import publish_owed
@@ -310,6 +311,9 @@ def pin_(
         raise PinMismatch(_digest_of(read.trust.root_sha256), given)
     with wiring.world(read, signs=True) as world:
         revision = repin(world)
+        if revision is None:
+            emit(f"This host starts from root {given}; nothing has been applied yet.")
+            return
         emit(f"Revision {revision.revision} records that this host starts from root {given}.")
         for commit in publish_owed(world).commits:
             emit(f"  audit commit {commit.hex()[:12]}")

@@ -11,6 +11,8 @@ from controller.reconcile.recall import Recall
 from controller.stores.control.known import Known
 from controller.trust.root import Pin, Root
 
+FROM_EMPTY = "an empty database starts from whatever root is pinned"
+
 
 class PinChanged(Untrusted):
     """This host pins a root that the roots followed so far do not lead to."""
@@ -18,11 +20,13 @@ class PinChanged(Untrusted):
     code = "pin.changed"
 
     def __init__(self, pinned: Root, *, held: int) -> None:
+        meant = "record it: `countersign root pin`"
+        if pinned.version <= held:
+            meant = f"a root that starts again is numbered {held + 1} or higher; {FROM_EMPTY}"
         super().__init__(
             f"this host pins root {pinned.version} ({pinned.digest[:12]}…), which does not follow "
             f"root {held} that its controller has followed so far",
-            hint="if that was meant, record it: `countersign root pin`; "
-            "docs/runbooks/root-ceremony.md",
+            hint=f"if that was meant, {meant}: docs/runbooks/root-ceremony.md",
         )
         self.version, self.sha256, self.held = pinned.version, pinned.digest, held
 

@@ -1,21 +1,23 @@
 """A root that a refused pass has followed stays, also where nothing was ever applied."""
 
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from controller.authoring.starting import ENVIRONMENT
-from controller.kernel.canonical import sha256
-from controller.reconcile.decide import decide
+from controller.reconcile.cycle import converge, run_pass
 from controller.reconcile.keeping import keep_roots
 from controller.reconcile.pinned import PinChanged
-from controller.reconcile.repin import NothingToRecord, repin
+from controller.reconcile.repin import NothingToRecord, PinNotNewer, repin
+from controller.reconcile.status import read_status
 from controller.stores.control.model import OtherEnvironment, StaleWriter
-from controller.trust.core import ThresholdNotMet
+from controller.trust.core import Expired, RepositoryDiffers, ThresholdNotMet
 from controller.trust.envelope import parse
 from controller.trust.root import Pin
 from tests.reconcile.test_decide import nothing, rotate
-from tests.support.world import Shop
+from tests.support.world import SetClock, Shop
 
 
 def without_bob(shop: Shop) -> None:
@@ -86,17 +88,101 @@ def test_a_refused_pass_that_follows_no_root_leaves_a_new_host_as_it_was(new_sho
     assert shop.footprint() == before
 
 
-def test_a_pin_of_another_chain_needs_another_database_where_roots_were_kept(
+# Another pin, where roots were kept and nothing was applied
+
+
+def another_root(shop: Shop, *, repository: str | None = None, **changes: object) -> Pin:
+    """Return the pin of a root that carol alone signs from now on, as its only owner."""
+    carol = shop.signer("carol").public.id
+
+    def change(document: dict[str, Any]) -> None:
+        document["roles"]["root"] = {"keys": [carol], "threshold": 1}
+        document.update(changes)
+        document["repository"] = repository or document["repository"]
+
+    _, envelope = shop.next_root(change, by=("carol",))
+    return Pin(envelope, parse(envelope).digest)
+
+
+def test_a_new_host_starts_from_another_root_once_a_person_says_so(new_shop: Shop) -> None:
+    pushed_back_after_a_refusal(new_shop)
+    world = new_shop.world(pin=another_root(new_shop, version=3))
+    with pytest.raises(PinChanged, match="does not follow root 2") as refusal:
+        run_pass(world)
+
+    assert repin(world) is None
+
+    found = read_status(world, new_shop.clock.now())
+    assert "countersign root pin" in refusal.value.hint
+    assert (found.root and found.root.version, found.condition.reason) == (3, "NothingApplied")
+    assert new_shop.audit_commits() == []
+    with pytest.raises(NothingToRecord, match="one that this controller follows"):
+        repin(world)
+    (outcome,) = converge(world)
+    applied = new_shop.applied()
+    assert outcome.revision is not None
+    assert applied is not None
+    assert (applied.serial_current, applied.root_version, applied.revision) == (1, 3, 1)
+    assert len(new_shop.audit_commits()) == 1
+
+
+@pytest.mark.stops("incident.11-root-rollback")
+def test_a_number_that_a_new_host_has_followed_never_means_another_root(new_shop: Shop) -> None:
+    pushed_back_after_a_refusal(new_shop)
+    world = new_shop.world(pin=another_root(new_shop))
+    before = new_shop.footprint()
+
+    with pytest.raises(PinChanged) as stopped:
+        run_pass(world)
+    with pytest.raises(PinNotNewer) as refusal:
+        repin(world)
+
+    assert "empty database" in stopped.value.hint
+    assert "empty database" in refusal.value.hint
+    assert new_shop.footprint() == before
+
+
+def test_a_new_host_does_not_start_from_the_root_of_another_repository(new_shop: Shop) -> None:
+    pushed_back_after_a_refusal(new_shop)
+    pin = another_root(new_shop, repository=str(UUID(int=1)), version=3)
+    before = new_shop.footprint()
+
+    with pytest.raises(RepositoryDiffers):
+        repin(new_shop.world(pin=pin))
+
+    assert new_shop.footprint() == before
+
+
+def test_a_new_host_does_not_start_from_a_root_that_has_expired(new_shop: Shop) -> None:
+    pushed_back_after_a_refusal(new_shop)
+    expired = another_root(new_shop, version=3)
+    new_shop.clock.advance(timedelta(days=5_000))
+    before = new_shop.footprint()
+
+    with pytest.raises(Expired):
+        repin(new_shop.world(pin=expired))
+
+    assert new_shop.footprint() == before
+
+
+def test_another_root_is_not_recorded_where_somebody_applied_a_release_meanwhile(
     new_shop: Shop,
 ) -> None:
+    """The first pass runs between the look at production and the record."""
     pushed_back_after_a_refusal(new_shop)
-    _, other = new_shop.next_root(lambda root: root.update(expires="2031-01-01T00:00:00Z"))
-    world = new_shop.world(pin=Pin(other, sha256(parse(other).payload)))
+    new_shop.release(new_shop.statement(), by=("alice", "carol"))
 
-    with pytest.raises(PinChanged):
-        decide(world, None, new_shop.tip, new_shop.clock.now())
-    with pytest.raises(NothingToRecord, match="start with an empty database"):
+    class Overtaken(SetClock):
+        def now(self) -> datetime:
+            new_shop.reconcile()
+            return super().now()
+
+    world = new_shop.world(pin=another_root(new_shop, version=3), clock=Overtaken())
+
+    with pytest.raises(StaleWriter):
         repin(world)
+
+    assert (new_shop.revision, new_shop.held_root_version()) == (1, 2)
 
 
 def test_roots_are_not_kept_where_somebody_applied_a_release_meanwhile(shop: Shop) -> None:

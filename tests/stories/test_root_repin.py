@@ -10,6 +10,7 @@ import pytest
 from controller.artifacts.layout import ROOT_DIR
 from controller.authoring.rootfiles import read_root
 from tests.support.commands import Desk
+from tests.support.examined import set_text
 from tests.support.house import ROOT
 from tests.support.owners import Owners, owners_of
 from tests.support.world import NEW_RANGE, OTHER_RANGE
@@ -226,3 +227,30 @@ def test_a_new_host_starts_from_what_it_pins_and_records_nothing(
 
         assert "nothing has been applied" in said.err
         assert owners.shop.revision == 1
+
+
+def test_a_new_host_that_followed_a_root_in_vain_starts_from_another_that_a_person_pins(
+    first_host: Desk, tmp_path: Path, database_url: str
+) -> None:
+    home = tmp_path / "new"
+    home.mkdir()
+    with owners_of(first_host.copy(home, database_url), database_url) as owners:
+        (parent,) = owners.shop.repository.parents_of(owners.shop.baseline)
+        set_text(owners.desk, owners.shop.baseline.hex(), parent.hex())
+        owners.rotate(*owners.revokes("bob", "lost"), by=("alice", "carol"))
+        owners.host("reconcile", "--once", ends=3)
+        words = [word for name in NEW for word in owners.joins(name)]
+        proposed = owners.propose(*words, *owners.revokes("alice", "burnt"))
+        envelope = owners.sign_root(proposed, *NEW)
+        digest = settings_pin(owners, envelope)
+        publish(owners, envelope)
+        assert "countersign root pin" in owners.asks("status")["condition"]["hint"]
+
+        said = owners.host("root", "pin", digest)
+
+        assert "nothing has been applied yet" in said.out
+        owners.sign_again(*NEW)
+        owners.host("reconcile", "--once")
+        status = owners.asks("status")
+        assert (status["root"]["sha256"], status["applied"]["revision"]) == (digest, 1)
+        owners.host("audit", "verify")
