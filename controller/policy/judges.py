@@ -16,8 +16,8 @@ Every = Callable[[Sequence[str]], bool]
 
 # A body made of these matches no line feed: no negated class, no escape but of punctuation.
 _WITHIN_LINE = re.compile(r"(?:[ -\[\]-~]|\\[!-/:-@\[-`{-~])*", re.ASCII)
-# What may stand anywhere in a value is looked for in all of them at once.
-_ANYWHERE = re.compile(r"\.\*(.*[^\\])\.\*")
+# What may stand anywhere in a value is looked for in all of them at once; `.*?` is one word.
+_ANYWHERE = re.compile(r"\.\*(?!\?)(.*[^\\])\.\*")
 
 
 @dataclass(frozen=True, slots=True)

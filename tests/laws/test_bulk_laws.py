@@ -81,6 +81,7 @@ JUDGES: dict[str, tuple[Judge, st.SearchStrategy[str]]] = {
     "either": (matching("^(?:a|ab)(?:c|bcd)?$"), st.text("abcd", max_size=5)),
     "never": (never_matching("^[0-9]{2}x$"), st.text("12x", max_size=4)),
     "anywhere": (never_matching("^.*[0-9](?:[ -]?[0-9]){2}.*$"), st.text("12 -a", max_size=6)),
+    "lazily": (never_matching("^.*?[0-9]{2}.*$"), st.text("12a", max_size=4)),
     "list": (one_of(["a", "b", ""]), st.text("abc", max_size=2)),
     "slice": (one_of(["DE", "FR"], 1, 3), st.text("DEFR", max_size=4)),
     "size": (as_long_as(1, 3), st.text(max_size=5)),
