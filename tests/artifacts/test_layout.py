@@ -58,13 +58,22 @@ def test_other_folders_are_no_bundles_files(path: str) -> None:
         layout.parse_files_path(path)
 
 
-@pytest.mark.parametrize("name", ["bundle.dsse.json", "bundle.alice.dsse.json"])
+@pytest.mark.parametrize(
+    "name", ["bundle.dsse.json", "bundle.alice.dsse.json", f"bundle.{'a' * 64}.dsse.json"]
+)
 def test_envelopes_are_known_by_their_names(name: str) -> None:
     assert layout.is_envelope_name(name, "bundle")
 
 
 @pytest.mark.parametrize(
-    "name", ["bundle.json", "release.dsse.json", "bundle..dsse.json", "bundle.A.dsse.json"]
+    "name",
+    [
+        "bundle.json",
+        "release.dsse.json",
+        "bundle..dsse.json",
+        "bundle.A.dsse.json",
+        f"bundle.{'a' * 65}.dsse.json",
+    ],
 )
 def test_other_names_are_no_envelopes(name: str) -> None:
     assert not layout.is_envelope_name(name, "bundle")

@@ -235,3 +235,54 @@ def test_the_longest_document_is_read_and_no_longer_one() -> None:
     assert ack.parse(payload) == ACK
     with pytest.raises(MalformedJson):
         ack.parse(payload + b" ")
+
+
+@pytest.mark.parametrize(
+    ("window", "notes"),
+    [
+        (Window(JUNE, None), {"effective_from": "2026-06-01T00:00:00Z"}),
+        (Window(None, JUNE), {"effective_to": "2026-06-01T00:00:00Z"}),
+        (
+            Window(MAY, JUNE),
+            {"effective_from": "2026-05-01T00:00:00Z", "effective_to": "2026-06-01T00:00:00Z"},
+        ),
+    ],
+)
+def test_a_release_that_narrows_either_end_is_written_and_read_back(
+    window: Window, notes: dict[str, str]
+) -> None:
+    narrowed = replace(RELEASE, bundles=(replace(LIVE, window=window),))
+
+    payload = narrowed.payload()
+
+    assert json.loads(payload)["subject"][0]["annotations"] == notes
+    assert release.parse(payload) == narrowed
+
+
+def test_a_bundle_that_a_release_does_not_narrow_has_no_annotations() -> None:
+    plain = replace(RELEASE, bundles=(replace(LIVE, window=None),))
+
+    assert "annotations" not in json.loads(plain.payload())["subject"][0]
+    assert release.parse(plain.payload()) == plain
+
+
+def test_a_narrowed_window_that_is_empty_is_refused_at_its_place() -> None:
+    empty = {"effective_from": "2026-06-01T00:00:00Z", "effective_to": "2026-06-01T00:00:00Z"}
+
+    with pytest.raises(BadDocument) as refusal:
+        release.parse(
+            changed(RELEASE.payload(), lambda d: d["subject"][1].update(annotations=empty))
+        )
+
+    assert refusal.value.pointer == "/subject/1/annotations"
+
+
+@pytest.mark.parametrize("serial", [43, 44])
+def test_a_release_rolls_back_to_an_earlier_one_only(serial: int) -> None:
+    later = replace(RELEASE, rollback_of=release.ReleaseRef(serial, ROOT)).payload()
+
+    with pytest.raises(BadDocument) as refusal:
+        release.parse(later)
+
+    assert refusal.value.pointer == "/predicate/rollback_of/serial"
+    assert refusal.value.reason == "not before this serial"

@@ -4,7 +4,10 @@ from controller.kernel.canonical import Digest, canonical
 from controller.plan.guards import Limits, trips
 from controller.plan.plan import make_plan
 from controller.plan.render import as_json, as_text, nothing_json
-from tests.support.directory import day, days, participant, shards
+from controller.plan.rows import SourceFile, StoredRow, key_of
+from tests.support.directory import FILE, day, days, participant, shards
+
+OTHER_FILE = SourceFile("card-bin/tests", "bundles/card-bin/tests/files/other.csv")
 
 PLAN = make_plan(
     "production",
@@ -94,3 +97,106 @@ def test_the_json_of_no_plan_has_the_members_of_one() -> None:
 
     assert nothing.keys() == as_json(PLAN).keys()
     assert (nothing["base"], nothing["digest"], nothing["tables"]) == ("b" * 64, None, {})
+
+
+def test_the_json_of_a_change_says_all_of_it() -> None:
+    before = participant("alpha", days(None, 20))
+    after = participant("alpha", days(3, 9), OTHER_FILE, name="Better")
+    plan = make_plan("production", None, Digest("b" * 64), shards([after], [before]), now=day(0))
+    held = trips(plan, {"participants": 1}, Limits(small_rows=0))
+
+    value = as_json(plan, held)
+
+    assert value == {
+        "version": 1,
+        "environment": "production",
+        "base": None,
+        "target": "b" * 64,
+        "digest": plan.digest,
+        "tables": {
+            "participants": {"added": 0, "modified": 1, "ending": 1, "removed": 0, "moved": 0}
+        },
+        "samples": [
+            {
+                "change": "M",
+                "table": "participants",
+                "key": ["alpha"],
+                "ending": True,
+                "before": [
+                    {
+                        "cells": ["alpha", "Alpha", *[""] * 9],
+                        "effective_from": None,
+                        "effective_to": "2027-01-21T00:00:00Z",
+                        "bundle": "card-bin/tests",
+                        "path": FILE.path,
+                    }
+                ],
+                "after": [
+                    {
+                        "cells": ["alpha", "Better", *[""] * 9],
+                        "effective_from": "2027-01-04T00:00:00Z",
+                        "effective_to": "2027-01-10T00:00:00Z",
+                        "bundle": "card-bin/tests",
+                        "path": OTHER_FILE.path,
+                    }
+                ],
+            }
+        ],
+        "guards": [
+            {
+                "table": "participants",
+                "removed": 0,
+                "ending": 1,
+                "of": 1,
+                "limit": "the table would be empty once all ends have passed",
+            }
+        ],
+    }
+
+
+def test_the_json_of_no_plan_says_the_release_twice() -> None:
+    release = Digest("b" * 64)
+
+    assert nothing_json("production", release) == {
+        "version": 1,
+        "environment": "production",
+        "base": release,
+        "target": release,
+        "digest": None,
+        "tables": {},
+        "samples": [],
+        "guards": [],
+    }
+
+
+def test_the_text_says_later_moved_and_both_ends() -> None:
+    put = [
+        participant("alpha", days(3, 9)),
+        participant("beta", days(4, None)),
+        participant("gamma", source=OTHER_FILE),
+    ]
+    some = shards(put, [participant("gamma")])
+    plan = make_plan("production", None, Digest("b" * 64), some, now=day(0))
+
+    assert as_text(plan).splitlines() == [
+        "production: nothing -> bbbbbbbbbbbb",
+        "  participants: +2 ~0 -0 (2 from 2027-01-04T00:00:00Z or later, 1 moved to another file)",
+        "    + alpha,Alpha  (from 2027-01-04T00:00:00Z until 2027-01-10T00:00:00Z)",
+        "    + beta,Beta  (from 2027-01-05T00:00:00Z)",
+        f"plan {plan.digest}",
+    ]
+
+
+def test_the_text_shows_of_a_rule_its_name_and_of_a_row_no_dates() -> None:
+    dated = participant("alpha", days(3, None), effective_from="2027-01-04T00:00:00Z")
+    cells = ("card-bin/tests", "first", "1", "{}", "", "")
+    rule = StoredRow("rules", key_of("rules", cells), days(None, None), cells, FILE)
+    some = shards([dated, rule])
+    plan = make_plan("production", None, Digest("b" * 64), some, now=day(0))
+
+    assert as_text(plan).splitlines()[1:-1] == [
+        "  participants: +1 ~0 -0 (1 from 2027-01-04T00:00:00Z)",
+        "    + alpha,Alpha  (from 2027-01-04T00:00:00Z)",
+        "  rules: +1 ~0 -0",
+        "    + first",
+    ]
