@@ -75,7 +75,14 @@ def test_a_key_cut_or_grown_is_refused(blob: bytes) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", SEED[:-1], TEXT.replace(b"OPENSSH", b"RSA"), TEXT.replace(BODY[0].encode(), b"=b=")],
+    [
+        b"",
+        SEED[:-1],
+        TEXT.replace(b"OPENSSH", b"RSA"),
+        TEXT.replace(BODY[0].encode(), b"=b="),
+        TEXT.replace(BODY[0].encode(), b"=" + BODY[0].encode()),
+        TEXT.replace(BODY[0].encode(), BODY[0].encode() + b"="),
+    ],
 )
 def test_what_is_no_key_file_is_refused(data: bytes) -> None:
     with pytest.raises(BadPrivateKey):
