@@ -89,3 +89,11 @@ def test_the_highest_version_is_a_version_and_the_next_is_none() -> None:
 
     with pytest.raises(BadName):
         layout.number(str(layout.VERSION_MAX + 1))
+
+
+@pytest.mark.parametrize("path", ["trust/root/1.json", "trust/1.root.json", "1.root.json"])
+def test_a_path_that_is_no_roots_is_named(path: str) -> None:
+    with pytest.raises(BadName) as refusal:
+        layout.parse_root_path(path)
+
+    assert (refusal.value.text, refusal.value.what) == (path, "a root document")

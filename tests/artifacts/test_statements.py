@@ -286,3 +286,8 @@ def test_a_release_rolls_back_to_an_earlier_one_only(serial: int) -> None:
 
     assert refusal.value.pointer == "/predicate/rollback_of/serial"
     assert refusal.value.reason == "not before this serial"
+
+
+def test_a_draft_of_many_words_is_not_read() -> None:
+    with pytest.raises(MalformedJson, match="more than the 1,000 words"):
+        draft.parse(b"[" + b"0," * 600 + b"0]")

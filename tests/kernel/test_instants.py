@@ -1,5 +1,8 @@
 """Instants and windows."""
 
+import os
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -91,3 +94,26 @@ def test_a_union_merges_what_touches_and_keeps_gaps() -> None:
     assert union(windows) == (Window(day(1), day(3)), Window(day(5), None))
     assert union([Window(None, day(1)), Window(day(1), None)]) == (Window(),)
     assert union([]) == ()
+
+
+@pytest.fixture
+def in_tokyo() -> Iterator[None]:
+    """Let the process stand nine hours ahead of UTC."""
+    environment = os.environ  # noqa: TID251  the zone of a process is set there alone
+    before = environment.get("TZ")
+    environment["TZ"] = "Asia/Tokyo"
+    time.tzset()
+    yield
+    del environment["TZ"]
+    if before is not None:
+        environment["TZ"] = before
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
+def test_an_instant_is_written_in_utc_wherever_the_machine_stands() -> None:
+    assert time.localtime(0).tm_hour == 9
+    text = "2026-12-01T00:00:00Z"
+
+    assert format_instant(parse_instant(text)) == text
+    assert format_instant(parse_instant(text).astimezone()) == text
