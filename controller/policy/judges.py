@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from controller.policy.checks import LETTERS, check
-from controller.policy.patterns import compile_pattern, shortest
+from controller.policy.patterns import alphabet, compile_pattern, shortest
 
 One = Callable[[str], bool]
 Every = Callable[[Sequence[str]], bool]
@@ -18,6 +18,8 @@ Every = Callable[[Sequence[str]], bool]
 _WITHIN_LINE = re.compile(r"(?:[ -\[\]-~]|\\[!-/:-@\[-`{-~])*", re.ASCII)
 # What may stand anywhere in a value is looked for in all of them at once; `.*?` is one word.
 _ANYWHERE = re.compile(r"\.\*(?!\?)(.*[^\\])\.\*")
+
+_RUN_MAX = 64  # a longer run says no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +65,19 @@ def _whole(form: str) -> Callable[[str], bool]:
 
 
 def _nowhere(body: str) -> Every | None:
-    """Judge that nothing matches in any value; what is shorter than any match is not searched."""
-    least = shortest(body)
-    judge = _lines(body, lambda _body: _missing(re.compile(body)))
-    if judge is None:
-        return None
-    return lambda values: judge([value for value in values if len(value) >= least])
+    """Judge that nothing matches in any value."""
+    return _lines(body, lambda _body: _missing(re.compile(body)))
 
 
 def _missing(body: re.Pattern[str]) -> Callable[[str], bool]:
-    return lambda lines: body.search(lines) is None
+    """Search only where enough characters in a row could be a match."""
+    least = min(shortest(body.pattern), _RUN_MAX)
+    inside = alphabet(body.pattern).encode()
+    marks = bytes(1 if one in inside or one >= 128 else 0 for one in range(256))
+    run = bytes([1]) * least
+    return lambda lines: (
+        run not in lines.encode(errors="replace").translate(marks) or body.search(lines) is None
+    )
 
 
 def _lines(body: str, make: Callable[[str], Callable[[str], bool]]) -> Every | None:

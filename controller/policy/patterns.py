@@ -114,3 +114,10 @@ def shortest(body: str) -> int:
         elif part != "+":
             return 0
     return min([*ended, length + last])
+
+
+def alphabet(body: str) -> str:
+    """Return the ASCII characters that a match of a part of a pattern is made of, or more."""
+    atoms = [part for part in _TOKEN.findall(body) if _ONE_CHARACTER.fullmatch(part)]
+    matches = [re.compile(part).fullmatch for part in atoms]
+    return "".join(one for one in map(chr, range(128)) if any(match(one) for match in matches))

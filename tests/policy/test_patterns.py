@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.policy.patterns import BadPattern, compile_pattern, shortest
+from controller.policy.patterns import BadPattern, alphabet, compile_pattern, shortest
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,14 @@ BODIES = st.recursive(
 
 
 @given(st.data())
-def test_no_match_is_shorter_than_the_shortest(data: st.DataObject) -> None:
+def test_no_match_is_shorter_than_the_shortest_or_of_other_characters(data: st.DataObject) -> None:
     body = data.draw(BODIES)
 
-    assert len(data.draw(st.from_regex(body, fullmatch=True))) >= shortest(body)
+    match = data.draw(st.from_regex(body, fullmatch=True))
+
+    assert len(match) >= shortest(body)
+    assert {one for one in match if one.isascii()} <= set(alphabet(body))
+
+
+def test_the_characters_of_a_part_are_known() -> None:
+    assert alphabet(r"[0-2](?:[ -]?\.|a{2})+") == " -.012a"
