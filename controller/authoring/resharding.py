@@ -43,6 +43,7 @@ def reshard(workspace: Workspace, bundle: BundleId) -> Resharded:
     if rail is None:
         raise UnknownRail(bundle.rail, rails)
     rows: dict[str, list[Row]] = defaultdict(list)
+    seen: dict[str, set[Row]] = defaultdict(set)
     paths = table_files(workspace, bundle, rail.tables)
     for path in paths:
         table = path.removeprefix(f"{files_path(bundle)}/").split("/")[0].removesuffix(".csv")
@@ -54,7 +55,9 @@ def reshard(workspace: Workspace, bundle: BundleId) -> Resharded:
                 raise Unreadable(
                     f"{path}:{problem.line}: {problem.message}", hint=problem.hint or "mend it"
                 )
-        rows[table] += found
+        # A run that died has written some rows already, and did not come to remove where they were.
+        rows[table] += [row for row in found if row not in seen[table]]
+        seen[table].update(found)
     files = {
         f"{files_path(bundle)}/{path}": data
         for table, found in rows.items()
