@@ -5,6 +5,7 @@ fork of that process does the act under the eyes of `tracer`, and what it did co
 line. Forking spares each act the imports and the reading of rails.
 """
 
+import fcntl
 import json
 import os
 import subprocess
@@ -21,9 +22,11 @@ from controller.adapters.embedded import EmbeddedPostgres
 from controller.adapters.migrations import migrate
 from controller.adapters.postgres import connect
 from controller.adapters.shipped import shipped
+from controller.kernel.errors import Refused
 from controller.plan import strategy
-from controller.reconcile.cycle import converge
+from controller.reconcile.cycle import converge, publish_owed
 from controller.reconcile.rails import Rails
+from controller.reconcile.repin import repin
 from tests.support import commands
 from tests.support.house import ROOT
 from tests.support.tracer import Doom, Watched, When, watch
@@ -38,6 +41,7 @@ class Mortals:
 
     def __init__(self, child: "subprocess.Popen[str]") -> None:
         self._child = child
+        self.killed = 0
 
     def run(self, act: str, home: Path, doom: Doom | None = None, **facts: Any) -> Watched:
         """Do an act under watch and return what it did, and whether it lived."""
@@ -46,11 +50,14 @@ class Mortals:
         asked = {"act": act, "home": str(home), "doom": doom and asdict(doom), "facts": facts}
         self._child.stdin.write(f"{json.dumps(asked)}\n")
         self._child.stdin.flush()
-        found = json.loads(self._child.stdout.readline())
+        answer = self._child.stdout.readline()
+        assert answer, "the process that acts are forked from is gone: stderr says why"
+        found = json.loads(answer)
         watched = Watched(**{**found, "unknown": set(found["unknown"])})
         assert watched.unknown == set(), "a system call that tests/support/syscalls.py lacks"
         assert watched.died or watched.status == 0, watched
         assert doom is not None or not watched.died
+        self.killed += watched.died
         return watched
 
     def reconcile(
@@ -61,10 +68,16 @@ class Mortals:
         *,
         limits: tuple[int, int] = FEW,
         rails: int = 0,
+        refusal: str | None = None,
+        pins: bool = False,
     ) -> Watched:
-        """Run passes until production is at the branch."""
+        """Run passes until production is at the branch, or until one ends with `refusal`.
+
+        With `pins` a person records first that this host starts from the root it pins now.
+        """
         now = shop.clock.now().isoformat()
         facts = {"url": url, "now": now, "limits": limits, "rails": rails}
+        facts |= {"refusal": refusal, "pins": pins}
         return self.run("reconcile", shop.folder.parent, doom, **facts)
 
 
@@ -91,14 +104,33 @@ def retitled(number: int) -> Rails:
     return Rails({**files, "card-bin/rail.json": json.dumps(rail).encode()})
 
 
-def _reconcile(home: Path, url: str, now: str, limits: list[int], rails: int) -> None:
+def _reconcile(
+    home: Path,
+    *,
+    url: str,
+    now: str,
+    limits: list[int],
+    rails: int,
+    refusal: str | None,
+    pins: bool,
+) -> None:
     strategy.DELTA_ROWS_MAX, strategy.STAGED_SHARE_MAX = limits
     with open_connection(url) as connection:
         shop = Shop.open(home)
         shop.clock.instant = datetime.fromisoformat(now)
         if rails:
             shop.rails = retitled(rails)
-        list(converge(shop.world(connection)))
+        world = shop.world(connection)
+        if pins:
+            repin(world)
+            publish_owed(world)
+        try:
+            list(converge(world))
+        except Refused as error:
+            if error.code != refusal:
+                raise
+        else:
+            assert refusal is None
 
 
 def _migrate(home: Path, url: str) -> None:
@@ -119,12 +151,26 @@ def _command(home: Path, arguments: list[str]) -> None:
         raise SystemExit(said.err)
 
 
+def _family(home: Path, children: int) -> None:
+    """Bear children while others work, all of whom hold one lock until the last has ended."""
+    with (home / "held").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for number in range(children):
+            if os.fork() == 0:
+                (home / str(number)).touch()
+                os._exit(0)
+        for _ in range(children):
+            os.wait()
+
+
 _ACTS: dict[str, Callable[..., None]] = {
     "reconcile": _reconcile,
     "migrate": _migrate,
     "serve": _serve,
     "command": _command,
+    "family": _family,
 }
+_WITH_CHILDREN = ("command", "family")
 
 
 def main(home: Path) -> None:
@@ -140,7 +186,7 @@ def main(home: Path) -> None:
             partial(_ACTS[asked["act"]], where, **asked["facts"]),
             where,
             doom=doom and Doom(doom["effect"], When(doom["when"]), doom["delay_seconds"]),
-            children=asked["act"] == "command",
+            children=asked["act"] in _WITH_CHILDREN,
         )
         found = {**asdict(watched), "unknown": sorted(watched.unknown)}
         sys.stdout.write(f"{json.dumps(found)}\n")

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import NoReturn
 
-from tests.support.effects import Describer
+from tests.support.effects import UNSTEADY, Describer
 from tests.support.syscalls import CHANGING, HARMLESS
 
 _TRACE_ME, _SYSCALL, _DETACH, _SET_OPTIONS, _NEWCOMER, _CALL_INFO = (
@@ -63,8 +63,8 @@ class Doom:
 class Watched:
     """What a process did: its effects in order (those that failed left out), and how it ended.
 
-    `tried` counts those that failed, too: it is what a `Doom` counts. `unknown` are the numbers of
-    system calls that no list knows.
+    `tried` holds those that failed, too, and leaves out those that a run may have or not: it is
+    what a `Doom` counts. `unknown` are the numbers of system calls that no list knows.
     """
 
     effects: list[str] = field(default_factory=list)
@@ -122,8 +122,9 @@ class _Watcher:
     ) -> None:
         self._first, self._describer, self._doom, self._children = child, describer, doom, children
         self._alive = {child}
+        # Born, as the parent told, but not yet seen; and seen, or even ended, before that was told.
         self._unborn: set[int] = set()
-        self._gone: set[int] = set()
+        self._early: set[int] = set()
         self._at: dict[int, tuple[int, str] | None] = {}
         self._info = ctypes.create_string_buffer(_INFO_BYTES)
         self._found = Watched()
@@ -143,20 +144,24 @@ class _Watcher:
         return self._found
 
     def _ended(self, pid: int, status: int) -> None:
+        if pid not in self._alive:
+            self._early.add(pid)
         self._alive.discard(pid)
-        self._gone.add(pid)
+        self._unborn.discard(pid)
         if pid == self._first:
             self._found.status = os.waitstatus_to_exitcode(status)
 
     def _stopped(self, pid: int, status: int) -> None:
         number, event = os.WSTOPSIG(status), status >> 16
         deliver = 0
+        if pid not in self._alive:
+            self._early.add(pid)
         if number == signal.SIGTRAP | 0x80:
             if not self._call(pid):
                 return
         elif event in _BIRTHS:
             self._expect(pid)
-        elif event == 0 and pid not in self._unborn and pid in self._alive:
+        elif event == 0 and pid in self._alive and pid not in self._unborn:
             deliver = number
         self._unborn.discard(pid)
         self._alive.add(pid)
@@ -168,16 +173,20 @@ class _Watcher:
         The kernel may tell of a child, and of its end, before it tells that the parent bore it.
         """
         born = ctypes.c_ulong()
-        _ptrace(_NEWCOMER, parent, ctypes.addressof(born))
-        if born.value not in self._alive | self._gone:
+        try:
+            _ptrace(_NEWCOMER, parent, ctypes.addressof(born))
+        except ProcessLookupError:
+            return
+        if born.value in self._early:
+            self._early.discard(born.value)
+        else:
             self._alive.add(born.value)
             self._unborn.add(born.value)
 
-    def _go_on(self, pid: int, deliver: int) -> None:
-        try:
+    @staticmethod
+    def _go_on(pid: int, deliver: int) -> None:
+        with suppress(ProcessLookupError):  # somebody killed it: its end will be told
             _ptrace(_SYSCALL, pid, deliver)
-        except ProcessLookupError:
-            self._alive.discard(pid)
 
     def _call(self, pid: int) -> bool:
         """Look at a call that begins or ends; return whether the process goes on under watch."""
@@ -198,8 +207,13 @@ class _Watcher:
             if call not in HARMLESS:
                 self._found.unknown.add(call)
             return True
-        words = self._describer.describe(pid, *known, args, lambda at, size: _peek(pid, at, size))
-        if words is None:
+        try:
+            words = self._describer.describe(pid, *known, args, partial(_peek, pid))
+        except (OSError, struct.error):
+            if _is_stopped(pid):
+                raise
+            return True
+        if words is None or words in UNSTEADY:
             return True
         self._found.tried.append(words)
         number = len(self._found.tried)
@@ -233,19 +247,30 @@ class _Watcher:
 
     def _end(self) -> bool:
         for pid in self._alive:
-            with suppress(ProcessLookupError):  # a parent under watch may reap it first
-                os.kill(pid, signal.SIGKILL)
-        while self._alive:
-            try:
+            _kill(pid)
+        with suppress(ChildProcessError):  # none is left
+            while True:
                 pid, status = os.waitpid(-1, _ALL)
-            except ChildProcessError:
-                break
-            if os.WIFSTOPPED(status):
-                self._go_on(pid, 0)
-            else:
-                self._ended(pid, status)
+                if os.WIFSTOPPED(status):
+                    _kill(pid)  # it was born while its parent was killed
+                else:
+                    self._ended(pid, status)
         self._alive.clear()
         return False
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):  # a parent under watch may reap it first
+        os.kill(pid, signal.SIGKILL)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process still waits for us; one that somebody killed does not."""
+    try:
+        facts = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return facts.rpartition(")")[2].split()[0] == "t"
 
 
 def _peek(pid: int, address: int, size: int) -> bytes:
