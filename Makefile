@@ -50,7 +50,7 @@ check: $(READY) ## Format, lint, types, import contracts, migrations: all of the
 	@echo "check: clean"
 
 .PHONY: faults
-faults: $(READY) ## Die on both sides of every effect of every story, and break all that is read (long)
+faults: $(READY) ## Die on both sides of every effect (half an hour); FAULTS=--go-on after an interruption
 	@$(BIN)/python -m pytest -q --campaign tests/faults $(FAULTS)
 
 .PHONY: fuzz

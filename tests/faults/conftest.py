@@ -6,22 +6,83 @@ from pathlib import Path
 import pytest
 
 from tests.support import tracer, world
+from tests.support.campaign import Campaign, code_digest, table
 from tests.support.mortal import Mortals, mortals
 from tests.support.world import Shop
+
+CAMPAIGN = pytest.StashKey[Campaign]()
+FINISHED = "faults/finished"
+"""Where the cache of pytest keeps the tests that a campaign has finished, and with which code."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`pytest tests/faults --campaign` dies at every effect of every story: `make faults`."""
     group = parser.getgroup("faults")
     group.addoption("--campaign", action="store_true", help="die everywhere, not only in the slice")
+    group.addoption("--go-on", action="store_true", help="leave out what the last campaign passed")
     group.addoption("--freeze", action="store_true", help="write tests/faults/effects.txt anew")
 
 
-@pytest.fixture(scope="session")
-def campaign(request: pytest.FixtureRequest) -> bool:
+def is_campaign(config: pytest.Config) -> bool:
     """Whether every effect of every story is to be deadly once, on both sides."""
     # A run of all tests reads this file too late to know the option.
-    return bool(request.config.getoption("--campaign", default=False))
+    return bool(config.getoption("--campaign", default=False))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the last campaign finished with the same code, where that is asked for."""
+    if not is_campaign(config) or config.cache is None:
+        return
+    now = code_digest()
+    code, finished = config.cache.get(FINISHED, ("", []))
+    if not config.getoption("--go-on") or code != now:
+        config.cache.set(FINISHED, (now, []))
+        return
+    left_out = [one for one in items if one.nodeid in finished]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [one for one in items if one.nodeid not in finished]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Show what the campaign went through."""
+    found = config.stash.get(CAMPAIGN, None)
+    if found is None or not found.everywhere or not found.runs:
+        return
+    terminalreporter.section("campaign")
+    for line in table(found.runs):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def whole_campaign(request: pytest.FixtureRequest) -> Campaign:
+    """Return what all stories of this run report to."""
+    config = request.config
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    capture = config.pluginmanager.getplugin("capturemanager")
+    everywhere = is_campaign(config)
+
+    def tell(text: str) -> None:
+        if everywhere and reporter is not None and capture is not None:
+            with capture.global_and_fixture_disabled():
+                reporter.ensure_newline()
+                reporter.write_line(text)
+
+    stories = sum("campaign" in getattr(one, "fixturenames", ()) for one in request.session.items)
+    config.stash[CAMPAIGN] = Campaign(everywhere, tell, stories)
+    return config.stash[CAMPAIGN]
+
+
+@pytest.fixture
+def campaign(whole_campaign: Campaign, request: pytest.FixtureRequest) -> Iterator[Campaign]:
+    """Return the campaign; a test that used it and passed is remembered as finished."""
+    failed = request.session.testsfailed
+    yield whole_campaign
+    cache = request.config.cache
+    if whole_campaign.everywhere and cache is not None and request.session.testsfailed == failed:
+        code, finished = cache.get(FINISHED, ("", []))
+        cache.set(FINISHED, (code, [*finished, request.node.nodeid]))
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ The command and every git it starts are killed together, as by a power cut.
 
 import contextlib
 import json
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -14,10 +15,13 @@ import pytest
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.gitcli import run_git
+from controller.artifacts import layout
+from controller.authoring.starting import ENVIRONMENT
 from tests.faults.test_effects import Listed, listed
 from tests.support import commands
+from tests.support.campaign import Campaign
 from tests.support.commands import Desk
-from tests.support.deaths import once, turning_points
+from tests.support.deaths import before_each, of_slice
 from tests.support.effects import told
 from tests.support.mortal import Mortals
 from tests.support.world import CARDS, NEW_RANGE, RANGES, Shop, with_lines
@@ -83,6 +87,67 @@ def holds_json(*paths: str) -> Callable[[Shop], bool]:
     return look
 
 
+def is_exported(shop: Shop) -> bool:
+    """Whether the archive is there, and whole."""
+    path = shop.folder.parent / "cards.tar"
+    if not path.exists():
+        return False
+    with tarfile.open(path) as archive:
+        return len(archive.getnames()) == EXPORTED
+
+
+EXPORTED = 5
+PLAN = "cd" * 32
+SCATTERED = 1_500
+"""Rows that fill a table's one file over what a file may hold."""
+
+
+def scattered(shop: Shop) -> None:
+    """Edit a draft so that it wants other files than it has: more rows than go into one."""
+    lines = [NEW_RANGE.replace("990600", f"98{number:06}") for number in range(SCATTERED)]
+    path = shop.folder / RANGES
+    path.write_bytes(with_lines(path.read_bytes(), add=lines))
+
+
+def rows(shop: Shop) -> list[str]:
+    """Return the lines of the draft's table of ranges, wherever they are, in order."""
+    folder = shop.folder / Path(RANGES).parent
+    files = [*folder.glob("ranges.csv"), *folder.glob("ranges/**/*.csv")]
+    return sorted(line for file in files for line in file.read_text().splitlines()[1:])
+
+
+def is_sharded(shop: Shop) -> bool:
+    """Whether every row is there once, and none of them in the one file that was too large."""
+    found = rows(shop)
+    whole = len(found) == len(set(found)) and sum(one.startswith("98") for one in found)
+    return whole == SCATTERED and not (shop.folder / RANGES).exists()
+
+
+def foreign(shop: Shop) -> None:
+    """Put a list of card ranges beside the repository, as somebody else writes it."""
+    shop.sync()
+    (shop.keys / "list.csv").write_text(
+        "iin_start,iin_end,number_length,number_luhn,scheme,brand,type,prepaid,country,bank_name,"
+        "bank_logo,bank_url,bank_phone,bank_city\n"
+        "457173,,16,,visa,Visa,debit,,DK,Jyske Bank,,,,\n"
+        "457174,,16,,visa,Visa,credit,,DK,Jyske Bank,,,,\n"
+    )
+
+
+def is_imported(shop: Shop) -> bool:
+    """Whether the draft has its description and both tables, with their rows."""
+    folder = shop.folder / "bundles/card-bin/binlist"
+    names = ("draft.json", "files/participants.csv", "files/ranges.csv")
+    there = all((folder / name).is_file() for name in names)
+    return there and [len((folder / name).read_text().splitlines()) for name in names[1:]] == [2, 3]
+
+
+def is_acknowledged(shop: Shop) -> bool:
+    """Whether the newest commit holds what both owners signed for the plan."""
+    committed = shop.git("ls-tree", "--name-only", "main", f"{layout.acks_dir(ENVIRONMENT)}/")
+    return len(committed.splitlines()) == 2
+
+
 VERSION = f"bundles/{CARDS}/versions/2"
 COMMANDS = (
     Command(
@@ -107,6 +172,29 @@ COMMANDS = (
             *("--key", "../keys/rollback"),
         ),
         serial_is(1),
+    ),
+    Command(
+        "ack",
+        lambda shop: shop.sync(),
+        ("ack", PLAN, "--reason", "merger", *BOTH),
+        is_acknowledged,
+    ),
+    Command("shard", scattered, ("shard", str(CARDS)), is_sharded, (RANGES, RANGES[:-4] + "/")),
+    Command(
+        "import",
+        foreign,
+        (
+            *("import", "--rail", "card-bin", "--name", "binlist"),
+            *("--map", "binlist", "../keys/list.csv"),
+        ),
+        is_imported,
+        ("bundles/card-bin/binlist/",),
+    ),
+    Command(
+        "export",
+        lambda shop: shop.sync(),
+        ("export", f"{CARDS}@1", "../cards.tar"),
+        is_exported,
     ),
     Command(
         "root propose",
@@ -180,14 +268,15 @@ def test_a_command_that_dies_leaves_nothing_or_the_whole_and_the_next_run_finish
     command: Command,
     prepared: Callable[[], Shop],
     deadly: Mortals,
-    campaign: bool,
+    campaign: Campaign,
 ) -> None:
     home = prepared().folder.parent
     tried = deadly.run("command", home, arguments=list(command.arguments)).tried
-    for doom in once(tried) if campaign else [*turning_points(tried)][::SLICE]:
+    dooms = list(before_each(tried)) if campaign.everywhere else of_slice(tried, SLICE)
+    for doom in campaign.through(f"countersign {command.name}", tried, dooms, deadly):
         shop = prepared()
         dead = deadly.run("command", shop.folder.parent, doom, arguments=list(command.arguments))
-        assert dead.died or doom.effect >= len(tried) - 1
+        assert dead.died or doom.effect > len(dead.tried)
 
         if not command.is_done(shop):
             with contextlib.chdir(shop.folder):

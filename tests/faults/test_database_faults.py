@@ -20,6 +20,7 @@ from controller.reconcile.cycle import converge
 from tests.faults.stories import one_range
 from tests.faults.test_pass_crashes import MINUTE, assert_proven, assert_whole
 from tests.support import world
+from tests.support.campaign import Campaign
 from tests.support.commands import Desk
 from tests.support.proxy import door
 from tests.support.world import Shop
@@ -198,7 +199,8 @@ def test_each_fault_of_the_database_has_an_error_of_its_own_and_production_stays
 
 def failure(desk: Desk) -> ControllerError:
     """Return what a pass ends with."""
-    with pytest.raises(ControllerError) as found, wiring.world(load(desk.config)) as opened:
+    world_of_a_pass = wiring.world(load(desk.config), signs=True)
+    with pytest.raises(ControllerError) as found, world_of_a_pass as opened:
         list(converge(opened))
     return found.value
 
@@ -210,12 +212,12 @@ def failure(desk: Desk) -> ControllerError:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("lets_it_through", [False, True], ids=["lost before", "lost after"])
 def test_a_connection_that_breaks_at_any_packet_leaves_one_whole_revision(
-    lets_it_through: bool, shop: Shop, database_url: str, campaign: bool
+    lets_it_through: bool, shop: Shop, database_url: str, campaign: Campaign
 ) -> None:
     states: dict[int, dict[str, str]] = {}
-    step = 1 if campaign else 11
+    step = 1 if campaign.everywhere else 11
     with door(database_url) as way:
-        for packet in count(1, step):
+        for packet in campaign.one_by_one("a connection that breaks", count(1, step)):
             shop.clock.advance(MINUTE)
             one_range(shop, packet)
             before = assert_whole(shop, states)

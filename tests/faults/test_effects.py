@@ -69,7 +69,7 @@ def test_every_effect_of_a_pass_is_listed(
     story.begin(shop, 1)
     reverted = shop.revision - before
 
-    watched = deadly.reconcile(shop, database_url, limits=story.limits, rails=story.rails(1))
+    watched = deadly.reconcile(shop, database_url, **story.facts(1))
 
     assert shop.revision == before + reverted + story.revisions
     listed(story.name, told(watched.effects))

@@ -2,7 +2,7 @@
 
 Which effects there are is seen, not written here: see `effects.txt`. The campaign (`make faults`)
 dies on both sides of each; a run of all tests dies once before each kind of effect of a small
-release, and at the turning points of the other passes.
+release, and at some of the turning points of the other passes.
 """
 
 from collections import Counter
@@ -20,16 +20,20 @@ from controller.reconcile.apply import digest_texts
 from controller.stores.control import outbox
 from controller.stores.control.model import OutboxKind
 from controller.stores.directory import store as directory
-from tests.faults.stories import RELEASE, STORIES, Story
+from tests.faults.stories import RELEASE, STORIES, Story, one_range
 from tests.support import world
-from tests.support.deaths import everywhere, once, turning_points
+from tests.support.campaign import Campaign
+from tests.support.deaths import everywhere, of_slice, once
 from tests.support.mortal import BULK, FEW, REBUILD, Mortals
-from tests.support.tracer import Doom
+from tests.support.tracer import Doom, Watched
 from tests.support.world import Shop
+
+SLICE = 3
+"""A run of all tests dies at every third turning point; the campaign everywhere."""
 
 MINUTE = timedelta(minutes=1)
 States = dict[int, dict[str, str]]
-NewShops = Callable[[], AbstractContextManager[tuple[Shop, str]]]
+NewShops = Callable[[int], AbstractContextManager[tuple[Shop, str]]]
 
 
 def served(shop: Shop) -> tuple[int, dict[str, str]]:
@@ -65,13 +69,11 @@ def served_digests(shop: Shop) -> dict[str, str]:
     return digest_texts(directory.recompute(shop.world().connection))
 
 
-def dooms(story: Story, tried: Sequence[str], *, campaign: bool) -> list[Doom]:
+def dooms(story: Story, tried: Sequence[str], campaign: Campaign) -> list[Doom]:
     """Return the deaths that a story dies in this run."""
-    if campaign:
+    if campaign.everywhere:
         return list(everywhere(tried))
-    if story is RELEASE:
-        return list(once(tried))
-    return list(turning_points(tried))
+    return list(once(tried)) if story is RELEASE else of_slice(tried, SLICE)
 
 
 @pytest.mark.stops("incident.16-orphans", "mix-and-match.half-merged")
@@ -79,7 +81,7 @@ def dooms(story: Story, tried: Sequence[str], *, campaign: bool) -> list[Doom]:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 def test_a_pass_that_dies_leaves_one_whole_revision_and_the_next_one_finishes(
-    story: Story, shop: Shop, database_url: str, deadly: Mortals, campaign: bool
+    story: Story, shop: Shop, database_url: str, deadly: Mortals, campaign: Campaign
 ) -> None:
     states: States = {}
     found: Counter[int] = Counter()
@@ -89,61 +91,79 @@ def test_a_pass_that_dies_leaves_one_whole_revision_and_the_next_one_finishes(
         story.begin(shop, number)
         return assert_whole(shop, states)
 
+    def watched(number: int, doom: Doom | None = None) -> Watched:
+        return deadly.reconcile(shop, database_url, doom, **story.facts(number))
+
     old = before(1)
-    alive = deadly.reconcile(shop, database_url, limits=story.limits, rails=story.rails(1))
+    tried = watched(1).tried
     assert assert_whole(shop, states) == old + story.revisions
-    for number, doom in enumerate(dooms(story, alive.tried, campaign=campaign), start=2):
+    assert story.holds(shop)
+    deaths = campaign.through(story.name, tried, dooms(story, tried, campaign), deadly)
+    for number, doom in enumerate(deaths, start=2):
         old = before(number)
 
-        dead = deadly.reconcile(
-            shop, database_url, doom, limits=story.limits, rails=story.rails(number)
-        )
+        dead = watched(number, doom)
 
-        # One effect more or less is a folder of git's that was there already.
-        assert dead.died or doom.effect >= len(alive.tried) - 1
+        # A run may have an effect less: who lives was done before.
+        assert dead.died or doom.effect > len(dead.tried)
         found[assert_whole(shop, states) - old] += 1
-        shop.reconcile()
+        story.finish(shop)
         assert assert_whole(shop, states) == old + story.revisions
+        assert story.holds(shop)
         assert_proven(shop)
-    assert set(found) == ({0, story.revisions} if len(alive.tried) > 3 else {0})
+    assert set(found) == ({0, story.revisions} if len(tried) > 3 else {0})
+
+
+FIRST = {
+    "few rows": (FEW, 0),
+    "many rows": (BULK, 0),
+    "tables built anew": (REBUILD, 0),
+    "and a release since": (FEW, 1),
+}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(
-    "limits", [FEW, BULK, REBUILD], ids=["few rows", "many rows", "tables built anew"]
-)
+@pytest.mark.parametrize("way", FIRST)
 def test_a_first_pass_that_dies_leaves_nothing_or_one_whole_revision(
-    limits: tuple[int, int], new_shops: NewShops, deadly: Mortals, campaign: bool
+    way: str, new_shops: NewShops, deadly: Mortals, campaign: Campaign
 ) -> None:
+    limits, since = FIRST[way]
     found: Counter[int] = Counter()
     states: States = {}
-    with new_shops() as (shop, url):
+    with new_shops(since) as (shop, url):
         tried = deadly.reconcile(shop, url, limits=limits).tried
-    for doom in everywhere(tried) if campaign else turning_points(tried):
-        with new_shops() as (shop, url):
+    chosen = list(everywhere(tried)) if campaign.everywhere else of_slice(tried, SLICE)
+    for doom in campaign.through(f"the first pass, {way}", tried, chosen, deadly):
+        with new_shops(since) as (shop, url):
             dead = deadly.reconcile(shop, url, doom, limits=limits)
 
-            assert dead.died or doom.effect >= len(tried) - 1
+            assert dead.died or doom.effect > len(dead.tried)
             found[assert_whole(shop, states)] += 1
             shop.reconcile()
-            assert assert_whole(shop, states) == 1
+            assert assert_whole(shop, states) == 1 + since
             assert_proven(shop)
-    assert set(found) == {0, 1}
+    assert set(found) == set(range(2 + since if campaign.everywhere else 2))
 
 
 @pytest.fixture
 def new_shops(first_day: Path, tmp_path: Path, server_url: str, template_database: str) -> NewShops:
-    """Return what opens one shop after the other, each with an empty database of its own."""
+    """Return what opens one shop after the other, each with an empty database of its own.
+
+    It takes how many releases there are since the one that the host starts with.
+    """
     numbers = count()
 
     @contextmanager
-    def new() -> Iterator[tuple[Shop, str]]:
+    def new(since: int) -> Iterator[tuple[Shop, str]]:
         with (
             fresh_database(server_url, template_database) as url,
             world.open_connection(url) as connection,
         ):
-            yield Shop.copy(first_day, tmp_path / str(next(numbers)), connection), url
+            shop = Shop.copy(first_day, tmp_path / str(next(numbers)), connection)
+            for number in range(since):
+                one_range(shop, number)
+            yield shop, url
 
     return new
 

@@ -10,7 +10,8 @@ from controller.adapters.embedded import EmbeddedPostgres
 from controller.adapters.migrations import check
 from controller.adapters.postgres import connect, with_database
 from tests.faults.test_effects import Listed, listed
-from tests.support.deaths import everywhere, once, turning_points
+from tests.support.campaign import Campaign
+from tests.support.deaths import everywhere, of_slice
 from tests.support.effects import told
 from tests.support.mortal import Mortals
 from tests.support.postgres import ask, passable_folder
@@ -31,14 +32,14 @@ def test_every_effect_of_a_first_start_is_listed(deadly: Mortals, listed: Listed
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_first_start_that_dies_is_begun_again(deadly: Mortals, campaign: bool) -> None:
+def test_a_first_start_that_dies_is_begun_again(deadly: Mortals, campaign: Campaign) -> None:
     with passable_folder() as home:
         tried = deadly.run("serve", home).tried
     initdb = tried.index("start initdb") + 1
     postgres = tried.index("start postgres") + 1
     dooms = [Doom(initdb, When.AFTER, seconds) for seconds in INTO_INITDB_SECONDS]
-    dooms += list(once(tried) if campaign else [])
-    for doom in dooms if campaign else dooms[1:2]:
+    dooms = [*dooms, *everywhere(tried)] if campaign.everywhere else dooms[1:2]
+    for doom in campaign.through("the embedded server, first start", tried, dooms, deadly):
         with passable_folder() as home:
             dead = deadly.run("serve", home, doom)
 
@@ -69,11 +70,12 @@ SELECT to_regclass('migrations.applied') IS NOT NULL,
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_migration_that_dies_is_whole_or_not_there_and_the_next_one_finishes(
-    server_url: str, first_day: Path, deadly: Mortals, campaign: bool
+    server_url: str, first_day: Path, deadly: Mortals, campaign: Campaign
 ) -> None:
     with empty_database(server_url) as url:
         tried = deadly.run("migrate", first_day, url=url).tried
-    for doom in everywhere(tried) if campaign else turning_points(tried):
+    dooms = list(everywhere(tried)) if campaign.everywhere else of_slice(tried, 1)
+    for doom in campaign.through("a migration", tried, dooms, deadly):
         with empty_database(server_url) as url:
             dead = deadly.run("migrate", first_day, doom, url=url)
 

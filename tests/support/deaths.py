@@ -20,6 +20,19 @@ def everywhere(tried: Sequence[str]) -> Iterator[Doom]:
         at += count
 
 
+MORE = 3
+"""How many effects more than the first run a later one may have: git tries again in new folders."""
+
+
+def before_each(tried: Sequence[str]) -> Iterator[Doom]:
+    """Yield a death before each effect; the last ones may come when everything is done.
+
+    That is everywhere for an act whose whole family dies: where nobody is left to finish what was
+    asked of them, right after one effect is right before the next.
+    """
+    yield from (Doom(number) for number in range(1, len(tried) + MORE + 1))
+
+
 def once(tried: Sequence[str]) -> Iterator[Doom]:
     """Yield a death before the first effect of each kind."""
     for number, words in enumerate(tried, start=1):
@@ -33,3 +46,11 @@ def turning_points(tried: Sequence[str]) -> Iterator[Doom]:
         words = tried[doom.effect - 1].split("; ")
         if any(one.startswith(TURNING_POINTS) for one in words):
             yield from (Doom(doom.effect, when) for when in When)
+
+
+def of_slice(tried: Sequence[str], step: int) -> list[Doom]:
+    """Return one of `step` turning points, from the first on: what a run of all tests can wait for.
+
+    With a step of three a pass dies before its transaction commits, and in the middle of its trail.
+    """
+    return [*turning_points(tried)][::step]

@@ -29,7 +29,7 @@ _FRESH = (
     (re.compile(r"countersign-[0-9a-f]{16}"), "countersign-*"),
     (re.compile(r"^/tmp/[0-9a-z_]{8}$"), "/tmp/*"),
     (re.compile(r"_tmp[0-9a-zA-Z]{6}"), "_tmp*"),
-    (re.compile(r"(/#\d+ \(deleted\)|^/proc/\w+/fd/\d+)$"), "/nameless"),
+    (re.compile(r"((^|/)#\d+ \(deleted\)|^/proc/\w+/fd/\d+)$"), "/nameless"),
 )
 _LOCKING_READ = re.compile(r"\b(FOR (NO KEY )?UPDATE|FOR (KEY )?SHARE|nextval|pg_notify)\b")
 _LOCK_CALL = re.compile(r"\b(pg_(?:try_)?advisory\w+|(?:controller|directory)\.\w+)\s*\(")
@@ -57,7 +57,7 @@ def path_in_words(path: str, home: str) -> str:
     shown = path.removeprefix(home).lstrip("/") if path.startswith(home) else path
     for pattern, word in _FRESH:
         shown = pattern.sub(word, shown)
-    return shown
+    return shown or "."
 
 
 @dataclass
