@@ -37,7 +37,10 @@ def refusal(data: bytes, **options: int | bool) -> MalformedJson:
         (b'["\\ud800"]', 1, 2, "a lone surrogate is not text"),
         (b'{"a":"\\ud800"}', 1, 6, "a lone surrogate is not text"),
         (b'{"a":{"\\udfff":1}}', 1, 7, "a lone surrogate is not text"),
+        (b'[1,\n\n "\\ud800"]', 3, 2, "a lone surrogate is not text"),
         (b'["a", "\xff"]', 1, 8, "not UTF-8"),
+        (b'["a",\n\n "\xff"]', 3, 3, "not UTF-8"),
+        (b'{"a":\n  }', 2, 3, "Expecting value"),
         (b"\xef\xbb\xbf{}", 1, 1, "a byte order mark"),
     ],
 )
@@ -73,6 +76,7 @@ def test_a_document_over_the_size_limit_is_not_read_at_all() -> None:
 
 def test_decimals_are_exact_where_a_caller_asks_for_them() -> None:
     assert parse(b"[12345678901234.123456]", decimals=True) == [Decimal("12345678901234.123456")]
+    assert parse(b'["\\u00e9", 1.50]', decimals=True) == ["é", Decimal("1.50")]
 
 
 def test_a_decimal_has_a_longest_form_and_a_refusal_says_where() -> None:
@@ -186,6 +190,13 @@ def test_every_sign_counts_before_the_document_is_read(sign: bytes) -> None:
     assert refusal(sign * 5, tokens_max=5).reason != "more than the 5 words and signs we read"
 
 
+def test_a_refusal_of_many_words_says_where_the_first_stands_that_is_too_much() -> None:
+    error = refusal(b"[1,\n 1,1]", tokens_max=4)
+
+    assert (error.line, error.column) == (2, 3)
+    assert refusal(b"1[1]1", tokens_max=4).reason == "more than the 4 words and signs we read"
+
+
 @pytest.mark.parametrize(("opened", "closed"), [(b"[", b"]"), (b'{"a":', b"}")])
 def test_brackets_of_either_kind_are_levels(opened: bytes, closed: bytes) -> None:
     deepest = opened * 32 + b"1" + closed * 32
@@ -195,6 +206,8 @@ def test_brackets_of_either_kind_are_levels(opened: bytes, closed: bytes) -> Non
 
 
 def test_levels_that_are_closed_again_do_not_add_up() -> None:
+    assert refusal(b"[[[],[[]]]]", depth_max=3).column == 7
+    assert parse(b"[[[],[[]]]]", depth_max=4)
     assert parse(b"[" + b"[],{}," * 40 + b"1]", depth_max=2)
     assert refusal(b"[" + b"[],{}," * 40 + b"[[]]]", depth_max=2).column == 243
 
@@ -211,6 +224,7 @@ def test_what_stands_behind_a_refused_value_changes_nothing(rest: bytes) -> None
     error = refusal(b"[\n 1.5x," + rest)
 
     assert error.reason == "a number with a fraction or an exponent"
+    assert (error.line, error.column) == (1, 1)  # "1.5x" is no word that was refused
 
 
 def test_every_element_of_a_list_has_a_pointer_of_its_own() -> None:

@@ -294,3 +294,50 @@ def test_a_store_that_answers_too_little_is_noticed() -> None:
 
     with pytest.raises(ValueError, match="shorter"):
         list(changes(objects, [], [version(objects, files)]))
+
+
+class Counted(MemoryObjects):
+    """Writes down how many objects it was asked for at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    def read_many(self, oids: Iterable[Oid]) -> Iterator[bytes]:
+        wanted = list(oids)
+        self.asked.append(len(wanted))
+        return super().read_many(wanted)
+
+
+def test_no_more_than_64_files_are_held_at_once() -> None:
+    objects = Counted()
+    files = {
+        f"participants/{number:03d}.csv": csv(
+            "participants", [cells("participants", id=f"{number}")]
+        )
+        for number in range(130)
+    }
+
+    found = list(changes(objects, [], [version(objects, files)]))
+
+    assert [change.source.path for change in found] == sorted(
+        f"bundles/{BUNDLE}/files/{path}" for path in files
+    )
+    assert objects.asked == [64, 64, 2]
+
+
+def test_bundles_come_in_the_order_of_their_names_as_text() -> None:
+    objects = MemoryObjects()
+    names = ["card/a", "card-bin/b", "card-bin/a"]
+    live = [
+        version(
+            objects,
+            {"participants.csv": csv("participants", [cells("participants", id=name)])},
+            bundle=BundleId.parse(name),
+        )
+        for name in names
+    ]
+
+    found = [change.source.bundle for change in changes(objects, [], live)]
+
+    assert found == ["card-bin/a", "card-bin/b", "card/a"]
