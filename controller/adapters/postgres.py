@@ -75,12 +75,24 @@ class DatabaseMessage:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a connection waits; 0 means without limit."""
+    """How long a connection waits; 0 means without limit.
+
+    `vanished_seconds`, at least 6, is how long either end believes in another one whose machine
+    does not answer any more; `watch_ms` how often the server looks for us while a statement runs.
+    """
 
     connect_seconds: int = 10
     lock_ms: int = 10_000
     statement_ms: int = 0
-    idle_in_transaction_ms: int = 600_000
+    idle_in_transaction_ms: int = 120_000
+    vanished_seconds: int = 30
+    watch_ms: int = 10_000
+
+    @property
+    def keepalives(self) -> dict[str, int]:
+        """When the kernel asks whether the other end is there, and how often before it gives up."""
+        idle, interval = self.vanished_seconds // 3, self.vanished_seconds // 6
+        return {"idle": idle, "interval": interval, "count": _PROBES}
 
 
 class _Said:
@@ -182,7 +194,16 @@ class BadDatabaseUrl(Refused):
         )
 
 
+_PROBES: Final = 4
 _LIMITS: Final = Limits()
+# Where the server's system cannot tell whether a client is still there (Windows), it refuses the
+# setting, and does without.
+_WATCH: Final = """
+BEGIN
+    PERFORM set_config('client_connection_check_interval', '{}', false);
+EXCEPTION WHEN invalid_parameter_value THEN NULL;
+END
+"""
 _Maker = Callable[[DatabaseMessage], ControllerError]
 
 
@@ -307,13 +328,17 @@ def connect(
     autocommit: bool = False,
     limits: Limits = _LIMITS,
 ) -> Connection[TupleRow]:
-    """Open a connection whose waits are bounded.
+    """Open a connection whose waits are bounded, also when the other end's machine vanishes.
 
     `role` is taken on with SET ROLE, so that one login can serve several jobs. Time and text are
     in UTC and UTF-8 whatever the server's defaults are. Raises `BadDatabaseUrl`, `LoginRefused`
     or `DatabaseUnavailable`.
     """
-    facts = _facts(url) | {
+    alive = limits.keepalives
+    facts = {
+        **{f"keepalives_{name}": value for name, value in alive.items()},
+        "tcp_user_timeout": limits.vanished_seconds * 1000,
+        **_facts(url),
         "application_name": application_name,
         "connect_timeout": limits.connect_seconds,
         "client_encoding": "utf8",
@@ -324,13 +349,16 @@ def connect(
         "lock_timeout": str(limits.lock_ms),
         "statement_timeout": str(limits.statement_ms),
         "idle_in_transaction_session_timeout": str(limits.idle_in_transaction_ms),
+        # They say nothing on a Unix socket, where the kernel knows who is there.
+        **{f"tcp_keepalives_{name}": str(value) for name, value in alive.items()},
+        "tcp_user_timeout": f"{limits.vanished_seconds}s",
     }
     try:
         connection = _connect(make_conninfo(**facts), autocommit=True)
     except OperationalError as error:
         raise _login_failure(error, facts) from error
     with translated():
-        _configure(connection, settings, role)
+        _configure(connection, settings, role, _WATCH.format(limits.watch_ms))
         connection.autocommit = autocommit
     return connection
 
@@ -346,13 +374,13 @@ def with_database(url: str, database: str) -> str:
 
 
 def _configure(
-    connection: Connection[TupleRow], settings: dict[str, str], role: str | None
+    connection: Connection[TupleRow], settings: dict[str, str], role: str | None, watch: str
 ) -> None:
     calls = sql.SQL(", ").join(
         sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
         for name, value in settings.items()
     )
-    connection.execute(sql.SQL("SELECT {}").format(calls))
+    connection.execute(sql.SQL("SELECT {}; DO {}").format(calls, sql.Literal(watch)))
     if role is not None:
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
 

@@ -101,6 +101,7 @@ class DatabaseSection(_Section):
     )
     statement_timeout_seconds: int = Field(default=600, gt=0)
     lock_timeout_seconds: int = Field(default=10, gt=0)
+    idle_in_transaction_timeout_seconds: int = Field(default=120, gt=0)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

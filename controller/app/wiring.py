@@ -120,6 +120,7 @@ def _connected(url: str, settings: Settings) -> Connection[Any]:
     limits = Limits(
         lock_ms=settings.database.lock_timeout_seconds * 1000,
         statement_ms=settings.database.statement_timeout_seconds * 1000,
+        idle_in_transaction_ms=settings.database.idle_in_transaction_timeout_seconds * 1000,
     )
     return connect(url, application_name=APPLICATION, autocommit=True, limits=limits)
 
