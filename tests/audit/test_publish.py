@@ -1,15 +1,18 @@
 """Every record becomes one commit, in order, whatever the branch held before."""
 
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controller.adapters.git import RefMoved
-from controller.adapters.postgres import Connection
+from controller.adapters.postgres import Connection, DatabaseUnavailable, Limits, connect
 from controller.audit import commit
 from controller.audit.commit import record_in
+from controller.audit.prove import verify_database
 from controller.audit.publish import AuditForked, publish
 from controller.kernel.objects import Oid
 from controller.stores.control import outbox
@@ -52,6 +55,109 @@ def test_a_limit_leaves_the_rest_waiting(database: Connection[Any], tmp_path: Pa
     published = publish(database, trail.repository, AUDITOR, "one", limit=2)
 
     assert (len(published.commits), published.waiting) == (2, 1)
+
+
+class Interrupted:
+    """Branches that do something right after so many moves."""
+
+    def __init__(self, trail: Trail, moves: int, then: Callable[[], object]) -> None:
+        self._trail, self._left, self._then = trail, moves, then
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trail.repository, name)
+
+    def move(self, ref: str, old: Oid | None, new: Oid) -> None:
+        self._trail.repository.move(ref, old, new)
+        self._left -= 1
+        if self._left == 0:
+            self._then()
+
+
+def assert_published_once(trail: Trail, database: Connection[Any], records: int) -> None:
+    """Every record has one commit, in order, and nobody owes or doubts any of them."""
+    proof = trail.prove()
+    assert [link.seq for link in proof.links] == list(range(1, records + 1))
+    assert verify_database(database, proof).lag == 0
+    assert outbox.queued(database, OutboxKind.AUDIT_COMMIT) == 0
+
+
+@pytest.mark.parametrize("moves", [1, 6, 11, 12])
+def test_a_publisher_that_stops_within_many_owed_records_is_finished_by_the_next(
+    database: Connection[Any], tmp_path: Path, moves: int
+) -> None:
+    """All marks of a batch are one transaction: what it wrote before it stopped is unmarked."""
+
+    class PowerCut(BaseException):
+        """The host is gone."""
+
+    def cut() -> None:
+        raise PowerCut
+
+    records = 12
+    trail = Trail.at(tmp_path)
+    for _ in range(records):
+        trail.apply(database)
+    database.commit()
+
+    with pytest.raises(PowerCut):
+        publish(database, Interrupted(trail, moves, cut), AUDITOR, "one")
+    written = trail.commits()
+    waiting = outbox.queued(database, OutboxKind.AUDIT_COMMIT)
+    database.rollback()
+    published = trail.publish(database)
+
+    assert (len(written), waiting) == (moves, records)
+    assert [*written, *published.commits] == trail.commits()
+    assert published.waiting == 0
+    assert_published_once(trail, database, records)
+
+
+def test_a_publisher_whose_session_ends_before_it_marks_many_records_doubles_none(
+    database: Connection[Any], database_url: str, tmp_path: Path
+) -> None:
+    """Writing many commits takes long, and the server ends a transaction that lies still."""
+    records = 12
+    trail = Trail.at(tmp_path)
+    for _ in range(records):
+        trail.apply(database)
+    database.commit()
+    limits = Limits(idle_in_transaction_ms=100)
+    slow = Interrupted(trail, 5, lambda: time.sleep(1))
+
+    with connect(database_url, application_name="slow", limits=limits) as ours:
+        with pytest.raises(DatabaseUnavailable):
+            publish(ours, slow, AUDITOR, "one")
+        ours.close()
+    written = trail.commits()
+    published = trail.publish(database)
+
+    assert len(written) == records
+    assert (published.commits, published.waiting) == ((), 0)
+    assert_published_once(trail, database, records)
+
+
+def test_a_batch_that_stopped_within_its_limit_leaves_the_records_behind_it_waiting(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    class PowerCut(BaseException):
+        """The host is gone."""
+
+    def cut() -> None:
+        raise PowerCut
+
+    trail = Trail.at(tmp_path)
+    for _ in range(7):
+        trail.apply(database)
+    database.commit()
+
+    with pytest.raises(PowerCut):
+        publish(database, Interrupted(trail, 2, cut), AUDITOR, "one", limit=3)
+    database.rollback()
+    first = publish(database, trail.repository, AUDITOR, "one", limit=3)
+    rest = publish(database, trail.repository, AUDITOR, "one", limit=9)
+
+    assert (len(first.commits), first.waiting, len(rest.commits)) == (1, 4, 4)
+    assert_published_once(trail, database, 7)
 
 
 def test_two_controllers_publish_to_two_branches(database: Connection[Any], tmp_path: Path) -> None:
