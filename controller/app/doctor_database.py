@@ -16,6 +16,7 @@ from controller.kernel.instants import Clock, format_instant
 from controller.stores.control import outbox
 from controller.stores.control import store as control
 from controller.stores.control.model import OutboxKind
+from controller.stores.directory import store as directory
 from controller.trust import root as roots
 
 POSTGRES_MIN = 160000
@@ -59,6 +60,7 @@ def _looks(settings: Settings, connection: Connection[Any], clock: Clock) -> _Lo
         ("time", lambda: _time(settings, connection, clock.now())),
         ("known root", lambda: _known_root(settings, connection)),
         ("audit lag", lambda: _lag(settings, connection)),
+        ("digests", lambda: _digests(connection)),
     )
 
 
@@ -185,6 +187,20 @@ def _lag(settings: Settings, connection: Connection[Any]) -> Check:
     if waiting >= WAITING_WARN or (waiting and settings.audit.key is not None):
         return warn("audit lag", about, "countersign reconcile --once")
     return ok("audit lag", about)
+
+
+def _digests(connection: Connection[Any]) -> Check:
+    """Look at which version of PostgreSQL made the digests that `audit verify` compares."""
+    now = directory.algorithm(connection)
+    others = sorted({one.algorithm for one in directory.kept(connection).values()} - {now})
+    if others:
+        return warn(
+            "digests",
+            f"kept as {', '.join(others)}; this server makes {now}: until the next revision "
+            "`audit verify` may say audit.table_not_comparable",
+            "countersign audit verify; docs/runbooks/audit-broken.md",
+        )
+    return ok("digests", f"made by this server's version: {now}")
 
 
 def _one(connection: Connection[Any], name: str) -> Any:

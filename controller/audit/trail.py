@@ -180,6 +180,21 @@ class RowExtra(Corrupt):
         self.controller, self.seq = controller, seq
 
 
+class TableNotComparable(Corrupt):
+    """A table's digest is not the recorded one, which another version of PostgreSQL made."""
+
+    code = "audit.table_not_comparable"
+
+    def __init__(self, table: str, *, made_by: str, now: str) -> None:
+        super().__init__(
+            f"table {table} cannot be proven: its digest is not the recorded one, which was made "
+            f"by {made_by!r}, not by {now!r}",
+            hint="was the server upgraded? docs/runbooks/audit-broken.md says how to go on; "
+            "otherwise rows were changed outside the controller",
+        )
+        self.table, self.made_by, self.now = table, made_by, now
+
+
 class TableDiffers(Corrupt):
     """A table's rows are not what the last record says was applied."""
 

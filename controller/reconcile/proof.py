@@ -12,6 +12,7 @@ from controller.adapters.git import GitRepository
 from controller.adapters.postgres import Connection, reading
 from controller.audit.prove import DatabaseProof, Proof, verify_database, verify_git
 from controller.audit.state import verify_state
+from controller.audit.trail import TableDiffers, TableNotComparable
 from controller.reconcile.apply import digest_texts
 from controller.reconcile.roots import roots_after
 from controller.source.repository import Source
@@ -31,13 +32,32 @@ def prove_git(
 def prove_database(
     connection: Connection[Any], repository: GitRepository, proof: Proof
 ) -> DatabaseProof:
-    """Prove that journal, tables and state say what the proven trail says, all at one moment."""
+    """Prove that journal, tables and state say what the proven trail says, all at one moment.
+
+    Raises `TableNotComparable` instead of `TableDiffers` where as many rows as recorded have
+    another digest, and another version of PostgreSQL made the recorded one.
+    """
     with reading(connection):
-        proven = verify_database(
-            connection, proof, table_digests=lambda: digest_texts(directory.recompute(connection))
-        )
+        try:
+            proven = verify_database(
+                connection,
+                proof,
+                table_digests=lambda: digest_texts(directory.recompute(connection)),
+            )
+        except TableDiffers as error:
+            _check_comparable(connection, error)
+            raise
         revisions = verify_state(connection, repository, proof.controller)
         return replace(proven, revisions=revisions)
+
+
+def _check_comparable(connection: Connection[Any], found: TableDiffers) -> None:
+    """Raise `TableNotComparable` where as many rows differ by their digest from another server."""
+    kept = directory.kept(connection).get(found.table)
+    now = directory.algorithm(connection)
+    rows = [text.partition(":")[0] for text in (found.recorded, found.found)]
+    if kept is not None and kept.algorithm != now and rows[0] == rows[1]:
+        raise TableNotComparable(found.table, made_by=kept.algorithm, now=now) from found
 
 
 def prove_journal(connection: Connection[Any], proof: Proof) -> DatabaseProof:

@@ -132,3 +132,17 @@ def test_records_that_wait_for_their_commit_are_told(desk: Desk) -> None:
     assert verdict_of(desk, "audit lag") == "warn"
     desk.run("reconcile", "--once")
     assert verdict_of(desk, "audit lag") == "ok"
+
+
+def test_digests_that_another_version_of_the_server_made_are_told(desk: Desk) -> None:
+    desk.run("reconcile", "--once")
+    assert verdict_of(desk, "digests") == "ok"
+    with connect(_url(desk), application_name="tests", autocommit=True) as database:
+        older = "bit_xor hash_record_extended, PostgreSQL 15"
+        database.execute("UPDATE directory.table_digest SET algorithm = %s", (older,))
+
+    check = checks_of(desk)[1]["digests"]
+
+    assert check["verdict"] == "warn"
+    assert "PostgreSQL 15" in check["message"]
+    assert "audit.table_not_comparable" in check["message"]

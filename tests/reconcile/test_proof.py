@@ -14,7 +14,7 @@ from controller.audit.state import (
     RevisionDiffers,
     RowFromNowhere,
 )
-from controller.audit.trail import LinkSignature, TableDiffers
+from controller.audit.trail import LinkSignature, TableDiffers, TableNotComparable
 from controller.authoring.starting import AUDIT
 from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import Corrupt, Untrusted
@@ -285,3 +285,57 @@ def test_a_controller_that_goes_on_under_a_new_name_answers_for_all_revisions(sh
     shop.controller = old
     with pytest.raises((AppliedDiffers, TableDiffers)):
         _prove_all(shop)
+
+
+# Another PostgreSQL
+
+OLDER = "bit_xor hash_record_extended, PostgreSQL 15"
+
+
+def upgraded(shop: Shop) -> None:
+    """Let the digests have been kept by an older server; what they are stays."""
+    _run(shop, "UPDATE directory.table_digest SET algorithm = %(older)s", older=OLDER)
+
+
+def _run(shop: Shop, statement: str, **facts: object) -> None:
+    run(shop.world().connection, statement, facts)
+
+
+def test_after_an_upgrade_digests_that_agree_still_prove_the_tables(shop: Shop) -> None:
+    upgraded(shop)
+
+    assert prove_database(shop.world().connection, shop.repository, _prove(shop)).tables > 0
+
+
+@pytest.mark.stops("insider.rows")
+def test_after_an_upgrade_digests_that_differ_are_not_taken_for_a_proof_of_anything(
+    shop: Shop,
+) -> None:
+    upgraded(shop)
+    _run(shop, "UPDATE directory.range SET brand = 'Another' WHERE iin_start = '990105'")
+
+    with pytest.raises(TableNotComparable) as refusal:
+        prove_database(shop.world().connection, shop.repository, _prove(shop))
+
+    assert refusal.value.table == "ranges"
+    assert "PostgreSQL 15" in str(refusal.value)
+    assert isinstance(refusal.value, Corrupt)
+
+
+@pytest.mark.stops("insider.rows")
+def test_after_an_upgrade_another_number_of_rows_is_a_difference(shop: Shop) -> None:
+    upgraded(shop)
+    _run(shop, "DELETE FROM directory.range WHERE iin_start = '990105'")
+
+    with pytest.raises(TableDiffers):
+        prove_database(shop.world().connection, shop.repository, _prove(shop))
+
+
+def test_the_next_revision_after_an_upgrade_can_be_compared_again(shop: Shop) -> None:
+    upgraded(shop)
+    shop.publish(add=[NEW_RANGE])
+    shop.reconcile()
+    _run(shop, "UPDATE directory.range SET brand = 'Another' WHERE iin_start = '990105'")
+
+    with pytest.raises(TableDiffers):
+        prove_database(shop.world().connection, shop.repository, _prove(shop))

@@ -1,7 +1,7 @@
 """The directory's door: apply rows in a transaction, ask as of an instant, prove the content."""
 
 from controller.stores.directory.apply import apply
-from controller.stores.directory.digest import endless, kept, recompute, renewed, verify
+from controller.stores.directory.digest import algorithm, endless, kept, recompute, renewed, verify
 from controller.stores.directory.resolve import (
     endpoints_of,
     next_boundary,
@@ -18,6 +18,7 @@ from controller.stores.directory.trace import (
 )
 
 __all__ = [
+    "algorithm",
     "apply",
     "bundles_with_rule",
     "endless",
