@@ -37,6 +37,9 @@ _RUN_SECONDS_MAX = 24 * 3600
 def run(modules: Sequence[str], workers: int) -> None:
     """Try the mutants of some modules, or of all, and keep the results beside earlier ones."""
     _copy_tree()
+    # mutmut asks anew which tests reach a function for new tests only: of a function that has come
+    # or moved since, it would say that none does.
+    (_MUTANTS / "mutmut-stats.json").unlink(missing_ok=True)
     _mutmut(workers, _SMALL)
     every = sorted(str(path.relative_to(_MUTANTS))[: -len(".meta")] for path in _metas())
     asked = [name for name in every if not modules or _is_among(name, modules)]
