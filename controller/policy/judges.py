@@ -42,7 +42,7 @@ def matching(pattern: str) -> Judge:
     """Return a judge of a pattern of the profile (`patterns.py`)."""
     match = compile_pattern(pattern).match
     # Each line is one try of the pattern, given up for good: linear, however the last one ends.
-    every = _lines(pattern[1:-1], lambda body: _whole(rf"(?:(?>{body})\n)*+"))
+    every = _lines(pattern[1:-1], lambda body: _whole(rf"(?>{body}\n)*+"))
     every = every or (lambda values: all(map(match, values)))
     return Judge(lambda value: match(value) is not None, every)
 
