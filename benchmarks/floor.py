@@ -1,12 +1,15 @@
 """The least that a change of ten rows can be, by hand: what is read, what is made durable.
 
-The same blobs are read and the new ones hashed, ten rows change by key in one transaction that is
-synced, and one signed commit is written and synced. Nothing is looked for, compared, parsed,
-judged or remembered.
+The same bytes are read and hashed, which is every object that the commit brought and the blobs that
+it replaces; ten rows change by key in one transaction that is synced, and one signed commit is
+written and synced. Nothing is looked for, compared, parsed, judged or remembered.
 """
 
 import hashlib
+import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from benchmarks.publish import TenRows, key
@@ -20,16 +23,23 @@ REF = "refs/heads/floor"
 _WHEN = datetime(2026, 11, 20, tzinfo=UTC)
 
 
+def bytes_of(repository: Path, ten: TenRows) -> tuple[Oid, ...]:
+    """Return what a commit makes anybody read: what is new with it, and the blobs it replaces."""
+    command = ["git", "-C", str(repository), "rev-list", "--objects", "--no-object-names"]
+    command += [ten.commit, f"^{ten.commit}~"]
+    new = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return tuple(map(oid, dict.fromkeys([*new, *(change.old_blob for change in ten.changes)])))
+
+
 def ten_rows(
-    repository: GitRepository, connection: Connection[Any], ten: TenRows, tip: Oid | None
+    repository: GitRepository,
+    connection: Connection[Any],
+    ten: TenRows,
+    objects: Iterable[Oid],
+    tip: Oid | None,
 ) -> Oid:
     """Do the floor's work for one commit; return the floor's own commit."""
-    for blob in {change.old_blob for change in ten.changes}:
-        repository.read(oid(blob))
-    digests = [
-        hashlib.sha256(repository.read(oid(blob))).hexdigest()
-        for blob in {change.new_blob for change in ten.changes}
-    ]
+    digests = [hashlib.sha256(repository.read(one)).hexdigest() for one in objects]
     with transaction(connection), connection.pipeline():
         for change in ten.changes:
             where = " AND ".join(

@@ -160,8 +160,9 @@ class Bench:
                 assert len(outcome.published.commits) == 1
                 if not profiled:
                     ours.append(meter.cost)
+                objects = floor.bytes_of(self.published.path, ten)
                 with measured(pid) as meter:
-                    hand_tip = floor.ten_rows(hand, script, ten, hand_tip)
+                    hand_tip = floor.ten_rows(hand, script, ten, objects, hand_tip)
                 floors.append(meter.cost)
         if profiler is not None and self.profile is not None:
             profiler.dump_stats(self.profile / "change.prof")

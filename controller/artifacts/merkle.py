@@ -5,7 +5,7 @@ tree id, so that a small change costs a few files. A record is only ever made fr
 read and hashed here: a git id finds a record, it proves nothing about bytes nobody has hashed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -55,6 +55,10 @@ class MerkleMemory(Protocol):
         """Return the record put for a tree, or `None`."""
         ...
 
+    def expect(self, trees: Iterable[Oid]) -> None:
+        """Get ready to be asked for all of these."""
+        ...
+
     def put(self, tree: Oid, record: Record, base: Oid | None) -> None:
         """Keep the record of a tree; most of it equals the record of `base`, where that is known.
 
@@ -71,6 +75,9 @@ class NoMemory:
         del tree
         return None
 
+    def expect(self, trees: Iterable[Oid]) -> None:
+        """Do nothing."""
+
     def put(self, tree: Oid, record: Record, base: Oid | None) -> None:
         """Keep nothing."""
 
@@ -85,6 +92,9 @@ class DictMemory:
     def get(self, tree: Oid) -> Record | None:
         """Return the record put for a tree, or `None`."""
         return self.records.get(tree)
+
+    def expect(self, trees: Iterable[Oid]) -> None:
+        """Do nothing: what is remembered is at hand."""
 
     def put(self, tree: Oid, record: Record, base: Oid | None) -> None:
         """Keep the record of a tree."""
@@ -154,13 +164,15 @@ class _Work:
         level = levels.level(levels.read_tree(self.objects, tree, path), path)
         here = _Node(level, before or Record(), base if before else None)
         for name, is_tree, oid in sorted(level.set - here.before.entries):
-            if not is_tree:
+            if is_tree:
+                here.below.append((name, oid))
+            else:
                 self._await(here, name, oid, f"{path}/{name}", path)
-                continue
-            here.below.append((name, oid))
+        items = [here.before.get(name) for name, _ in here.below]
+        bases = [item.oid if item is not None and item.is_tree else None for item in items]
+        self.memory.expect([below for below in bases if below is not None])
+        for (name, oid), below in zip(here.below, bases, strict=True):
             if oid not in self.nodes and oid not in self.records:
-                known = here.before.get(name)
-                below = known.oid if known is not None and known.is_tree else None
                 self.open(oid, f"{path}/{name}", below, depth=depth + 1)
         self.nodes[tree] = here
 

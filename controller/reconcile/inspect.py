@@ -24,6 +24,8 @@ from controller.stores.control.model import AppliedBundle
 
 SHOWN_MAX = 20
 TOGETHER_ROWS = 10_000
+_FEW_LINES = 8  # each is looked for in its file; of more a set is made
+
 FILE_SIZE_MAX_BYTES = SHARD_ADVISED_BYTES
 """A bigger file is refused: `countersign sign` refuses it, too."""
 
@@ -210,6 +212,20 @@ class _Excerpt(NamedTuple):
     known: frozenset[bytes]
 
 
+def _repeats(data: bytes, part: bytes) -> bool:
+    """Whether a line of a part of a file stands twice in it; the rest was clean before."""
+    some = part.split(b"\n")[:-1]
+    if len(some) <= _FEW_LINES:
+        return any(_stands_twice(b"\n" + data, b"\n%s\n" % line) for line in some)
+    lines = data.split(b"\n")
+    return len(set(lines)) != len(lines)
+
+
+def _stands_twice(data: bytes, line: bytes) -> bool:
+    # Both may share an LF, so `count` would miss the second one.
+    return data.find(line, data.find(line) + 1) >= 0
+
+
 def _excerpt(header: bytes, data: bytes, olds: Sequence[bytes]) -> _Excerpt | None:
     """Return what of a file has to be read, or `None` where only the whole will do."""
     contents = (data, *olds)
@@ -218,10 +234,9 @@ def _excerpt(header: bytes, data: bytes, olds: Sequence[bytes]) -> _Excerpt | No
     found = middle(contents)
     if found.start < len(header):
         return None
-    lines = data.split(b"\n")
-    if len(set(lines)) != len(lines):
-        return None
     changed = found.parts[0]
+    if _repeats(data, changed):
+        return None
     before = data.rfind(b"\n", 0, found.start - 1) + 1 if found.start > len(header) else found.start
     end = found.start + len(changed)
     after = data.find(b"\n", end) + 1 or end

@@ -1,5 +1,6 @@
 """What was learnt about git trees whose files were hashed once, kept in the database."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from controller.adapters.postgres import Connection
@@ -32,15 +33,23 @@ class DatabaseMemory:
 
     def get(self, tree: Oid) -> Record | None:
         """Return what is remembered about `tree`."""
-        if tree not in self._known:
-            chain = every(self._connection, QUERIES["get_merkle"], {"tree": tree})
-            if not chain or chain[-1]["base"] is not None:
-                return None  # Nobody put it, or what it stands on was emptied.
+        self.expect([tree])
+        return self._known.get(tree)
+
+    def expect(self, trees: Iterable[Oid]) -> None:
+        """Ask the database for all of `trees` at once that nobody has asked for."""
+        wanted = [tree for tree in trees if tree not in self._known]
+        chains: dict[Oid, list[dict[str, Any]]] = {}
+        for link in (
+            every(self._connection, QUERIES["get_merkle"], {"trees": wanted}) if wanted else ()
+        ):
+            chains.setdefault(Oid(link["tree"]), []).append(link)
+        for tree, chain in chains.items():
+            if chain[-1]["base"] is not None:
+                continue  # what it stands on was emptied
             record = merkle_record.unpack([link["record"] for link in reversed(chain)])
-            if record is None:
-                return None
-            self._keep(tree, record, len(chain) - 1)
-        return self._known[tree]
+            if record is not None:
+                self._keep(tree, record, len(chain) - 1)
 
     def put(self, tree: Oid, record: Record, base: Oid | None) -> None:
         """Remember `record`; it reaches the database with `flush`."""

@@ -172,15 +172,16 @@ SELECT count(*) AS queued FROM controller.outbox
    AND (%(controller)s::text IS NULL OR controller = %(controller)s);
 
 -- name: get_merkle
--- The record of a tree and those it stands on, down to a whole one.
+-- The records of some trees and those they stand on, each down to a whole one.
 WITH RECURSIVE chain AS (
-    SELECT base, record, 0 AS step FROM controller.merkle_memory WHERE tree = %(tree)s
+    SELECT tree, base, record, 0 AS step
+      FROM controller.merkle_memory WHERE tree = ANY(%(trees)s::bytea[])
     UNION ALL
-    SELECT older.base, older.record, chain.step + 1
+    SELECT chain.tree, older.base, older.record, chain.step + 1
       FROM chain JOIN controller.merkle_memory AS older ON older.tree = chain.base
      WHERE chain.step < 1000  -- a damaged table may hold a ring
 )
-SELECT base, record FROM chain ORDER BY step;
+SELECT tree, base, record FROM chain ORDER BY step;
 
 -- name: put_merkle
 INSERT INTO controller.merkle_memory AS known (tree, base, record)
