@@ -97,4 +97,4 @@ def test_a_server_that_stops_to_answer_fails_one_check_and_is_not_asked_on(
 
     assert seen == [Verdict.OK]
     assert [(one.name, one.verdict, one.late) for one in left] == [("encoding", Verdict.FAIL, True)]
-    assert [one.name for one in examine(desk.config, SystemClock(), seconds=60)][-1] == "audit lag"
+    assert [one.name for one in examine(desk.config, SystemClock(), seconds=60)][-1] == "digests"
