@@ -115,6 +115,23 @@ def test_a_rebuilt_or_changed_table_keeps_its_indexes(database: Database, way: s
 
 
 @WAYS
+def test_a_row_of_a_full_table_changes_in_its_page_and_touches_no_index(
+    database: Database, way: str
+) -> None:
+    rows = [participant(f"p{number}", name="Before") for number in range(500)]
+    put(database, *rows, way=way)
+    fitting = "SELECT pg_stat_get_xact_tuples_hot_updated('directory.participant'::regclass)"
+    before = database.execute(fitting).fetchone()
+    changed = [participant(f"p{number}", name="Behind") for number in range(0, 500, 100)]
+
+    put(database, *changed, drop=tuple(rows[::100]), revision=2)
+
+    after = database.execute(fitting).fetchone()
+    assert before is not None
+    assert after == (before[0] + 5,)
+
+
+@WAYS
 def test_two_windows_of_one_key_that_overlap_are_refused_with_both_rows(
     database: Database, way: str
 ) -> None:
