@@ -146,6 +146,7 @@ class Bench:
             for number, ten in enumerate(commits):
                 profiled = profiler is not None and number >= len(commits) - PROFILED
                 repository = made.repository
+                objects = floor.bytes_of(self.published.path, ten)
                 tip = repository.target(REF)
                 repository.move(REF, tip, oid(ten.commit))
                 log = wal_bytes(watch)
@@ -160,7 +161,6 @@ class Bench:
                 assert len(outcome.published.commits) == 1
                 if not profiled:
                     ours.append(meter.cost)
-                objects = floor.bytes_of(self.published.path, ten)
                 with measured(pid) as meter:
                     hand_tip = floor.ten_rows(hand, script, ten, objects, hand_tip)
                 floors.append(meter.cost)

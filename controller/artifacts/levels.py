@@ -95,7 +95,10 @@ class Level:
 
 
 class _Levels:
-    """Judged levels by their bytes, and the bytes seen last at each path; bounded."""
+    """Judged levels by their bytes, and the bytes seen last at each path; bounded.
+
+    Threads may share one: at worst a level is judged twice.
+    """
 
     def __init__(self) -> None:
         self._known: dict[bytes, Level] = {}
@@ -114,8 +117,9 @@ class _Levels:
         return level
 
     def last(self, path: str) -> tuple[bytes, Level] | None:
-        raw = self._last.get(path)
-        return None if raw is None else (raw, self._known[raw])
+        raw = self._last.get(path, b"")
+        known = self._known.get(raw)
+        return None if known is None else (raw, known)
 
 
 _LEVELS = _Levels()
