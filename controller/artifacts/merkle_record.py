@@ -19,6 +19,8 @@ import hashlib
 import struct
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from itertools import compress
+from operator import is_, is_not
 from typing import NamedTuple, Self
 
 from controller.artifacts.levels import Entry, Level
@@ -124,7 +126,10 @@ def pack(record: Record) -> bytes:
 
 def pack_change(record: Record, base: Record) -> bytes:
     """Return what `unpack` makes of `base` to get `record`."""
-    fresh = [name for name, item in record.items() if base.get(name) is not item]
+    if len(record) == len(base) and all(map(is_, record, base)):
+        fresh = list(compress(record, map(is_not, record.values(), base.values())))
+    else:
+        fresh = list(record)
     changed = [_entry(name, record[name]) for name in fresh if base.get(name) != record[name]]
     gone = (_HEAD.pack(len(name), _GONE) + name.encode() for name in base.keys() - record.keys())
     return b"".join([_MAGIC, *changed, *gone])

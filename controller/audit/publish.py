@@ -84,9 +84,10 @@ def publish(
         ids = [row.pop("id") for row in owed]
         rows = [JournalRow(**row) for row in owed]
         commits = _bring_up_to(connection, repository, signer, controller, rows)
-        # A mark that is lost with the server is made again: what the branch holds says so.
-        run(connection, QUERIES["mark_lightly"], {})
-        outbox.finish(connection, ids)
+        with connection.pipeline():
+            # A mark that is lost with the server is made again: what the branch holds says so.
+            run(connection, QUERIES["mark_lightly"], {})
+            outbox.finish(connection, ids)
         waiting = len(owed) == limit and outbox.queued(
             connection, OutboxKind.AUDIT_COMMIT, controller=controller
         )
