@@ -29,14 +29,20 @@ def is_campaign(config: pytest.Config) -> bool:
     return bool(config.getoption("--campaign", default=False))
 
 
+def cache_of(config: pytest.Config) -> pytest.Cache | None:
+    """Return what remembers between runs; none with `-p no:cacheprovider`."""
+    return getattr(config, "cache", None)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what the last campaign finished with the same code, where that is asked for."""
-    if not is_campaign(config) or config.cache is None:
+    cache = cache_of(config)
+    if not is_campaign(config) or cache is None:
         return
     now = code_digest()
-    code, finished = config.cache.get(FINISHED, ("", []))
+    code, finished = cache.get(FINISHED, ("", []))
     if not config.getoption("--go-on") or code != now:
-        config.cache.set(FINISHED, (now, []))
+        cache.set(FINISHED, (now, []))
         return
     left_out = [one for one in items if one.nodeid in finished]
     config.hook.pytest_deselected(items=left_out)
@@ -79,7 +85,7 @@ def campaign(whole_campaign: Campaign, request: pytest.FixtureRequest) -> Iterat
     """Return the campaign; a test that used it and passed is remembered as finished."""
     failed = request.session.testsfailed
     yield whole_campaign
-    cache = request.config.cache
+    cache = cache_of(request.config)
     if whole_campaign.everywhere and cache is not None and request.session.testsfailed == failed:
         code, finished = cache.get(FINISHED, ("", []))
         cache.set(FINISHED, (code, [*finished, request.node.nodeid]))
