@@ -240,13 +240,26 @@ def _scan(text: str) -> Iterator[_Token]:
         elif word == ":":
             expects_key = False
         elif expects_key and stack:
-            stack[-1][1][1] = escape(json.loads(word, strict=False)) if word[0] == '"' else word
+            key = _unquoted(word)
+            if key is None:
+                return
+            stack[-1][1][1] = key
             yield _Token(word, match.start(), _pointer(stack), is_key=True)
         else:
             yield _Token(word, match.start(), here, is_key=False)
             if word in ("[", "{"):
                 stack.append((here, [word, 0 if word == "[" else ""]))
                 expects_key = word == "{"
+
+
+def _unquoted(word: str) -> str | None:
+    """Return a key as a pointer has it; `None` where its escapes are none, so nobody can go on."""
+    if word[0] != '"':
+        return word
+    try:
+        return escape(json.loads(word, strict=False))
+    except json.JSONDecodeError:
+        return None  # what is reported stands before it, or at the start
 
 
 def _pointer(stack: list[tuple[str, list[Any]]]) -> str:

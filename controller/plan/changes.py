@@ -190,6 +190,7 @@ def _batches(places: Iterable[Place]) -> Iterator[list[Place]]:
 def table_of(path: str, prefix: str) -> str | None:
     """Return the table a file belongs to, or `None` when it belongs to none."""
     first, _, rest = path.removeprefix(prefix + "/").partition("/")
-    suffix = ".json" if first == "rules" else ".csv"
-    name = first if rest else first.removesuffix(suffix)
-    return name if name in STORED_TABLES and path.endswith(suffix) else None
+    name = first if rest else first.partition(".")[0]
+    suffix = ".json" if name == RULES.name else ".csv"
+    is_whole = rest.endswith(suffix) if rest else first == name + suffix
+    return name if name in STORED_TABLES and is_whole else None

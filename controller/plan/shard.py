@@ -205,10 +205,11 @@ def _expander(source: SourceFile, table: str, header: bytes) -> Callable[[bytes]
     if names == columns:
 
         def read(line: bytes) -> Cells:
-            cells = tuple(line.decode().split(","))
+            text = line.decode()
+            cells = tuple(text.split(","))
             # What needs a closer look, or is wrong, is for the reader of single lines.
-            if b'"' in line or len(cells) != width:
-                return strictcsv.parse_line(line.decode(), width)
+            if '"' in text or len(cells) != width or not text.isprintable():
+                return strictcsv.parse_line(text, width)
             return cells
 
         return read

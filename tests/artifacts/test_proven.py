@@ -174,6 +174,29 @@ def test_folders_beyond_the_bound_are_proven_again(folder: Folder) -> None:
     assert folder.tree in folder.objects.reads
 
 
+@pytest.mark.stops("insider.memory")
+def test_one_id_with_two_digests_in_one_folder_is_refused() -> None:
+    objects, memory = MemoryObjects(), DictMemory()
+    signed = objects.tree({"a": b"1", "b": b"2"})
+    root = files_root(objects, signed, "f", memory).root
+    evil = objects.tree({"a": b"1", "b": b"1"})
+    record = memory.records[signed]
+    lie = Record({**record, "b": record["b"]._replace(oid=record["a"].oid)})
+    assert lie.digest.hex() == root
+    memory.put(evil, lie, None)
+
+    with pytest.raises(Unproven, match="two digests"):
+        children(Proven(objects, memory, {evil: root}), evil, "f")
+
+
+def test_one_content_under_two_names_is_read() -> None:
+    objects, memory = MemoryObjects(), DictMemory()
+    tree = objects.tree({"a": b"1", "b": b"1"})
+    proven = Proven(objects, memory, {tree: files_root(objects, tree, "f", memory).root})
+
+    assert [proven.read(file.oid) for file in files(proven, tree, "f")] == [b"1", b"1"]
+
+
 def test_one_id_with_two_digests_is_refused() -> None:
     objects, memory = MemoryObjects(), DictMemory()
     one, other = objects.tree({"a": b"1"}), objects.tree({"b": b"1"})

@@ -30,6 +30,7 @@ def refusal(data: bytes, **options: int | bool) -> MalformedJson:
         (b'{"a":1,\n "b":2,\n "a":3}', 3, 2, "a key that stands twice in one object"),
         (b'{"a":{"k":1},"b":{"k":1,"k":2}}', 1, 25, "a key that stands twice in one object"),
         (b"[1,\n 1.5]", 2, 2, "a number with a fraction or an exponent"),
+        (b'[1.5x,{"\\x":2}]', 1, 1, "a number with a fraction or an exponent"),
         (b"[1e3]", 1, 2, "a number with a fraction or an exponent"),
         (b"[9007199254740992]", 1, 2, "an integer beyond 2^53 - 1"),
         (b"[" + b"9" * 5000 + b"]", 1, 2, "an integer beyond 2^53 - 1"),

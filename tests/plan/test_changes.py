@@ -7,7 +7,7 @@ import pytest
 from controller.artifacts.layout import BundleId
 from controller.kernel.errors import Refused
 from controller.kernel.objects import Header, Oid
-from controller.plan.changes import FILE_SIZE_MAX_BYTES, rows_of
+from controller.plan.changes import FILE_SIZE_MAX_BYTES, rows_of, table_of
 from controller.plan.rows import SourceFile
 from controller.plan.shard import ShardChange, UnreadableRows
 from controller.plan.whole import WholeFile
@@ -341,3 +341,26 @@ def test_bundles_come_in_the_order_of_their_names_as_text() -> None:
     found = [change.source.bundle for change in changes(objects, [], live)]
 
     assert found == ["card-bin/a", "card-bin/b", "card/a"]
+
+
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [
+        ("f/ranges.csv", "ranges"),
+        ("f/ranges/00.csv", "ranges"),
+        ("f/ranges/00/1f.csv", "ranges"),
+        ("f/rules.json", "rules"),
+        ("f/rules/00.json", "rules"),
+        ("f/rules.csv", None),
+        ("f/ranges.json", None),
+        ("f/rules/00.csv", None),
+        ("f/ranges/00.json", None),
+        ("f/ranges.csv.json", None),
+        ("f/rules.csv.json", None),
+        ("f/ranges.2.csv", None),
+        ("f/ranges", None),
+        ("f/notes.csv", None),
+    ],
+)
+def test_a_file_belongs_to_a_table_by_its_whole_name(path: str, table: str | None) -> None:
+    assert table_of(path, "f") == table

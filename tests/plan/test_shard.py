@@ -229,3 +229,13 @@ def test_a_line_of_another_width_than_its_header_is_refused(header: bytes, chang
 
     with pytest.raises(strictcsv.BadRow, match=f"{width + 1} cells where {width + 1 - change} "):
         shard_change(SOURCE, "participants", [content])
+
+
+@pytest.mark.parametrize("header", [HEADER, EVERY_COLUMN])
+@pytest.mark.parametrize("sign", [b"\0", b"\x1e", b"\x1f", b"\r", b"\x7f"])
+def test_a_control_character_is_refused_under_any_header(header: bytes, sign: bytes) -> None:
+    line = b"a,Al" + sign + b"pha" + b"," * (header.count(b",") - 1)
+    content = Content(header + line + b"\n", NEVER, ALWAYS)
+
+    with pytest.raises(strictcsv.BadRow, match="control"):
+        shard_change(SOURCE, "participants", [content])
