@@ -37,7 +37,7 @@ def prove_database(
     Raises `TableNotComparable` instead of `TableDiffers` where as many rows as recorded have
     another digest, and another version of PostgreSQL made the recorded one.
     """
-    with reading(connection):
+    with directory.moment(connection):
         try:
             proven = verify_database(
                 connection,

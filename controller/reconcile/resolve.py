@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.adapters import migrations
-from controller.adapters.postgres import reading
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused
 from controller.kernel.instants import Window
@@ -116,7 +115,7 @@ def resolve(world: World, asked: Question) -> Answer | None:
     """
     connection = world.connection
     migrations.check(connection)
-    with reading(connection):
+    with directory.moment(connection):
         applied = control.read_applied(connection, world.environment)
         if applied is None:
             raise NothingApplied(world.environment)

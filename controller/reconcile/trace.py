@@ -10,7 +10,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from controller.adapters import migrations
-from controller.adapters.postgres import reading
 from controller.audit import journal
 from controller.audit.record import AuditRecord
 from controller.kernel.errors import Refused
@@ -138,7 +137,7 @@ def trace(
     """
     connection = world.connection
     migrations.check(connection)
-    with reading(connection):
+    with directory.moment(connection):
         applied = control.read_applied(connection, world.environment)
         if applied is None:
             raise NothingApplied(world.environment)

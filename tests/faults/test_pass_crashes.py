@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.postgres import connect, reading, transaction, with_database
+from controller.adapters.postgres import connect, transaction, with_database
 from controller.audit.prove import verify_database, verify_git
 from controller.reconcile.apply import digest_texts
 from controller.stores.control import outbox
@@ -40,7 +40,7 @@ def served(shop: Shop) -> tuple[int, dict[str, str]]:
     """Return the revision that production is at, and the recomputed digest of each table."""
     connection = shop.world().connection
     # One look: what a dead process had asked for may be done only now.
-    with reading(connection):
+    with directory.moment(connection):
         digests = digest_texts(directory.recompute(connection))
         assert digest_texts(directory.kept(connection)) == digests
         return shop.revision, digests

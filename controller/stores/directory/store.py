@@ -2,6 +2,7 @@
 
 from controller.stores.directory.apply import apply
 from controller.stores.directory.digest import algorithm, endless, kept, recompute, renewed, verify
+from controller.stores.directory.moment import moment
 from controller.stores.directory.resolve import (
     endpoints_of,
     next_boundary,
@@ -24,6 +25,7 @@ __all__ = [
     "endless",
     "endpoints_of",
     "kept",
+    "moment",
     "next_boundary",
     "participant",
     "recompute",
