@@ -21,6 +21,7 @@ from controller.stores.directory.copytext import Render, rendered_here
 from controller.stores.directory.few import FewLoad
 from controller.stores.directory.model import Applied
 from controller.stores.directory.rebuilt import RebuiltLoad
+from controller.stores.directory.sql import QUERIES
 from controller.stores.directory.staged import StagedLoad
 from controller.stores.directory.tables import STORE_TABLES
 
@@ -79,6 +80,8 @@ def apply(
     live |= {name: load.live for name, load in loads.items()}
     few = all(isinstance(load, FewLoad) for load in loads.values())
     with connection.pipeline() if few else nullcontext():
+        if few:
+            connection.execute(QUERIES["settings_of_few"])
         applied = tuple(done[name] if name in done else loads[name].write() for name in ordered)
         for name in ordered:
             loads[name].check_references(live, rebuilt)

@@ -23,6 +23,12 @@ SELECT set_config('work_mem', '64MB', true), set_config('maintenance_work_mem', 
        CASE WHEN has_parameter_privilege('wal_compression', 'SET')
             THEN set_config('wal_compression', 'off', true) END
 
+-- name: settings_of_few
+-- Few rows are always found by key, so no plan depends on the values, nor on how small a table is;
+-- planning anew would take longer than doing it.
+SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
+       set_config('enable_seqscan', 'off', true)
+
 -- name: kept_digests
 SELECT table_name, rows, digest, algorithm FROM directory.table_digest ORDER BY table_name
 
