@@ -190,7 +190,8 @@ def _batches(places: Iterable[Place]) -> Iterator[list[Place]]:
 def table_of(path: str, prefix: str) -> str | None:
     """Return the table a file belongs to, or `None` when it belongs to none."""
     first, _, rest = path.removeprefix(prefix + "/").partition("/")
-    name = first if rest else first.partition(".")[0]
-    suffix = ".json" if name == RULES.name else ".csv"
-    is_whole = rest.endswith(suffix) if rest else first == name + suffix
-    return name if name in STORED_TABLES and is_whole else None
+    if not rest:  # a table of one file; rules are documents in a folder
+        name = first.removesuffix(".csv")
+        return name if name in STORED_TABLES and name not in (first, RULES.name) else None
+    suffix = ".json" if first == RULES.name else ".csv"
+    return first if first in STORED_TABLES and rest.endswith(suffix) else None

@@ -349,7 +349,7 @@ def test_bundles_come_in_the_order_of_their_names_as_text() -> None:
         ("f/ranges.csv", "ranges"),
         ("f/ranges/00.csv", "ranges"),
         ("f/ranges/00/1f.csv", "ranges"),
-        ("f/rules.json", "rules"),
+        ("f/rules.json", None),
         ("f/rules/00.json", "rules"),
         ("f/rules.csv", None),
         ("f/ranges.json", None),
