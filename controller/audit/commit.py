@@ -9,6 +9,8 @@ from datetime import datetime
 from controller.audit.record import AuditRecord, MalformedRecord
 from controller.kernel.objects import Oid
 from controller.stores.control.model import RevisionKind
+from controller.trust import sshsig
+from controller.trust.commit import ParsedCommit, with_signature
 
 EMPTY_TREE = Oid(bytes.fromhex("4b825dc642cb6eb9a060e54bf8d69288fbee4904"))
 
@@ -66,6 +68,18 @@ def content(record: AuditRecord, parent: Oid | None, data: bytes | None = None) 
         header.append(f"parent {parent.hex()}")
     header += [f"author {who}", f"committer {who}"]
     return "\n".join(header).encode() + b"\n\n" + message(record, data)
+
+
+def is_as_written(raw: bytes, parsed: ParsedCommit, record: AuditRecord) -> bool:
+    """Whether a commit object is byte for byte the one we make of its record and signature.
+
+    An armor wraps a signature in more than one way, and each would be another commit id.
+    """
+    parent = parsed.parents[0] if parsed.parents else None
+    if parsed.signature is None or parsed.signed != content(record, parent):
+        return False
+    armored = sshsig.armor(sshsig.dearmor(parsed.signature))
+    return raw == with_signature(parsed.signed, armored)
 
 
 def record_in(commit_message: bytes) -> bytes:

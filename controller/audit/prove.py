@@ -8,18 +8,19 @@ Git alone cannot know about commits that were cut off the end: the journal does,
 checkpoint that somebody else keeps (`checkpoint`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from controller.adapters.postgres import Connection
-from controller.artifacts import layout, walk
 from controller.audit import journal, trail
-from controller.audit.commit import content, record_in, reference, trailers, trailers_in
+from controller.audit.branch import published
+from controller.audit.commit import is_as_written, record_in, reference, trailers, trailers_in
+from controller.audit.course import Course
 from controller.audit.journal import QUERIES, JournalRow, Link
 from controller.audit.record import GENESIS, AuditRecord
+from controller.audit.source import Releases
 from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import ControllerError, Unavailable
 from controller.kernel.objects import Objects, Oid
@@ -27,8 +28,6 @@ from controller.stores.control.statements import one
 from controller.trust.commit import ParsedCommit, parse_commit, verify_commit
 from controller.trust.keys import KeyId, PublicKey
 from controller.trust.transparency import leaf_hash
-
-RELEASE_BYTES_MAX = 4 << 20
 
 
 class Trail(Objects, Protocol):
@@ -42,9 +41,20 @@ class Trail(Objects, Protocol):
 
     def first_parents(self, tip: Oid, until: Oid | None = None) -> Iterator[Oid]: ...
 
+    def is_ancestor(self, ancestor: Oid, descendant: Oid) -> bool: ...
+
 
 class AuditRoot(Protocol):
     """The root of trust in force, as far as the trail asks it."""
+
+    @property
+    def repository(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def audit(self) -> Mapping[str, Any]: ...
 
     def audit_keys(self, controller: str) -> tuple[PublicKey, ...]: ...
 
@@ -93,9 +103,10 @@ class DatabaseProof:
 @dataclass(frozen=True, slots=True)
 class _Walk:
     repository: Trail
-    source: Trail
     keys: Sequence[PublicKey]
     now: datetime
+    course: Course
+    releases: Releases
 
 
 def verify_git(
@@ -111,14 +122,21 @@ def verify_git(
     The keys are those that `root`, the root in force, lists for the controller: judged at `now`,
     never at a commit's date. `source` is where the source commits are, if elsewhere.
     """
-    walk_facts = _Walk(repository, source or repository, root.audit_keys(controller), now)
+    others = [name for name in root.audit if name != controller]
+    facts = _Walk(
+        repository,
+        root.audit_keys(controller),
+        now,
+        Course(root.repository, lambda: _revisions(repository, others)),
+        Releases(source or repository, root.version),
+    )
     tip = repository.target(reference(controller))
     if tip is None:
         raise trail.TrailMissing(controller, commit=None, seq=1, detail=reference(controller))
     links: list[ProvenLink] = []
     record = None
     for commit in reversed(list(repository.first_parents(tip))):
-        record, link = _prove(walk_facts, controller, commit, links[-1] if links else None)
+        record, link = _prove(facts, controller, commit, links[-1] if links else None)
         links.append(link)
     assert record is not None, "a branch has a commit"
     return Proof(controller, tuple(links), record)
@@ -128,7 +146,7 @@ def _prove(
     facts: _Walk, controller: str, commit: Oid, last: ProvenLink | None
 ) -> tuple[AuditRecord, ProvenLink]:
     seq = last.seq + 1 if last else 1
-    here = _Here(controller, commit, seq)
+    here = trail.Here(controller, commit, seq)
     raw = facts.repository.raw_commit(commit)
     with here.blaming(trail.LinkMalformed):
         parsed = parse_commit(raw)
@@ -140,12 +158,14 @@ def _prove(
         data = record_in(parsed.message)
         record = AuditRecord.parse(data)
     _check_place(here, record, last)
-    _check_form(here, record, parsed)
-    _check_source(here, record, facts.source)
+    _check_form(here, record, raw, parsed)
+    facts.releases.check(here, record)
+    before = facts.course.follow(here, record)
+    facts.releases.check_since(here, record, before)
     return record, ProvenLink(seq, commit, sha256(data), leaf_hash(data), signer)
 
 
-def _check_place(here: "_Here", record: AuditRecord, last: ProvenLink | None) -> None:
+def _check_place(here: trail.Here, record: AuditRecord, last: ProvenLink | None) -> None:
     if record.controller != here.controller:
         raise here.broken(trail.LinkForeign, record.controller)
     if record.seq != here.seq:
@@ -154,47 +174,26 @@ def _check_place(here: "_Here", record: AuditRecord, last: ProvenLink | None) ->
         raise here.broken(trail.LinkDigest, record.prev)
 
 
-def _check_form(here: "_Here", record: AuditRecord, parsed: ParsedCommit) -> None:
+def _check_form(here: trail.Here, record: AuditRecord, raw: bytes, parsed: ParsedCommit) -> None:
     with here.blaming(trail.LinkTrailers):
         stated = trailers_in(parsed.message)
     if stated != trailers(record):
         names = [name for name, _ in set(stated) ^ set(trailers(record))]
         raise here.broken(trail.LinkTrailers, min(names, default="their order"))
-    if parsed.signed != content(record, parsed.parents[0] if parsed.parents else None):
-        raise here.broken(trail.LinkMalformed, "tree, identity, time or subject")
+    if not is_as_written(raw, parsed, record):
+        raise here.broken(trail.LinkMalformed, "tree, identity, time, subject or wrapped armor")
 
 
-def _check_source(here: "_Here", record: AuditRecord, source: Trail) -> None:
-    path = layout.release_path(record.environment)
-    with here.blaming(trail.LinkSource):
-        entry = walk.find(source, source.tree_of(record.commit), path)
-        if entry is None or entry.is_tree:
-            raise here.broken(trail.LinkSource, f"no {path} in {record.commit.hex()}")
-        found = sha256(walk.read_blob(source, entry.oid, path, RELEASE_BYTES_MAX))
-    if found != record.release_sha256:
-        raise here.broken(trail.LinkRelease, found)
-
-
-@dataclass(frozen=True, slots=True)
-class _Here:
-    """The link that is being proven, for whoever has to say that it does not hold."""
-
-    controller: str
-    commit: Oid
-    seq: int
-
-    def broken(self, kind: type[trail.BrokenTrail], detail: str) -> trail.BrokenTrail:
-        return kind(self.controller, commit=self.commit, seq=self.seq, detail=detail)
-
-    @contextmanager
-    def blaming(self, kind: type[trail.BrokenTrail]) -> Iterator[None]:
-        """Say which link a refusal is about; what may succeed later stays what it is."""
+def _revisions(repository: Trail, controllers: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield the environments and revisions that other trails tell of, whether or not they hold."""
+    for name in controllers:
         try:
-            yield
-        except (trail.BrokenTrail, Unavailable):
+            for one in published(repository, name):
+                yield one.record.environment, one.record.revision
+        except Unavailable:
             raise
-        except ControllerError as error:
-            raise self.broken(kind, str(error)) from error
+        except ControllerError:
+            continue  # What cannot be read explains nothing.
 
 
 def verify_database(

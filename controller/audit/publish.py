@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from controller.adapters.postgres import Connection, transaction
 from controller.audit import journal
-from controller.audit.commit import content, record_in, reference
+from controller.audit.commit import content, is_as_written, record_in, reference
 from controller.audit.journal import QUERIES, JournalBroken, JournalRow, Link
 from controller.audit.record import GENESIS, AuditRecord, MalformedRecord
 from controller.kernel.canonical import sha256
@@ -20,8 +20,9 @@ from controller.kernel.objects import Oid
 from controller.stores.control import outbox
 from controller.stores.control.model import OutboxKind
 from controller.stores.control.statements import every, run
-from controller.trust.commit import MalformedCommit, parse_commit
+from controller.trust.commit import CommitNotSigned, MalformedCommit, parse_commit
 from controller.trust.sign import Signer, sign_commit
+from controller.trust.sshsig import BadSshSignature
 
 BATCH_MAX = 1_000
 
@@ -139,13 +140,19 @@ def _link_at(
     next_row: JournalRow,
 ) -> Link:
     """Return the link that the branch ends with; it must be one of the journal's."""
+    raw = repository.raw_commit(tip)
     try:
-        data = record_in(parse_commit(repository.raw_commit(tip)).message)
-        if sha256(data) == next_row.prev_sha256:
-            return Link(next_row.seq - 1, next_row.prev_sha256)
+        parsed = parse_commit(raw)
+        data = record_in(parsed.message)
         record = AuditRecord.parse(data)
-    except (MalformedCommit, MalformedRecord) as error:
+        as_written = is_as_written(raw, parsed, record)
+    except (MalformedCommit, MalformedRecord, CommitNotSigned, BadSshSignature) as error:
         raise AuditForked(controller, tip=tip, reason=str(error)) from error
+    if not as_written:
+        reason = "it is not byte for byte what is written for its record and signature"
+        raise AuditForked(controller, tip=tip, reason=reason)
+    if sha256(data) == next_row.prev_sha256:
+        return Link(next_row.seq - 1, next_row.prev_sha256)
     found = journal.row(connection, controller, record.seq)
     if found is None:
         reason = f"it holds record {record.seq}, the journal does not"

@@ -5,6 +5,7 @@ the SHA-256 of its bytes, fixes everything that came before. Nothing here believ
 says what a record means, `prove` says whether it may be believed.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ GENESIS = Digest("0" * 64)
 """What the first record names as the one before it."""
 
 _HEX = frozenset("0123456789abcdef")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _T = TypeVar("_T")
 
 
@@ -149,7 +151,7 @@ class AuditRecord:
             prev=members.digest("prev"),
             controller=members.take("controller", str),
             environment=members.take("environment", str),
-            repository=members.take("repository", str),
+            repository=_uuid(members.take("repository", str)),
             revision=members.positive("revision"),
             kind=RevisionKind(members.take("kind", str)),
             commit=_oid(members.take("commit", str)),
@@ -252,6 +254,12 @@ def _oid(text: str) -> Oid:
     if len(text) != 40 or not _HEX.issuperset(text):
         raise _Unreadable(f"{text[:80]!r} is not a commit id")
     return Oid(bytes.fromhex(text))
+
+
+def _uuid(text: str) -> str:
+    if not _UUID.fullmatch(text):
+        raise _Unreadable(f"{text[:80]!r} is not a lower-case UUID")
+    return text
 
 
 def _texts(value: Any) -> tuple[str, ...]:

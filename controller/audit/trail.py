@@ -1,8 +1,11 @@
 """How a trail can be broken: one class for each, all of them naming the first link that fails."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import ClassVar
 
-from controller.kernel.errors import Corrupt, Untrusted
+from controller.kernel.errors import ControllerError, Corrupt, Unavailable, Untrusted
 from controller.kernel.objects import Oid
 
 
@@ -27,6 +30,29 @@ class TrailMissing(BrokenTrail):
 
     code = "audit.no_branch"
     reason = "there is no audit branch"
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The link that is being proven, for whoever has to say that it does not hold."""
+
+    controller: str
+    commit: Oid
+    seq: int
+
+    def broken(self, kind: type[BrokenTrail], detail: str) -> BrokenTrail:
+        """Return the refusal of this link."""
+        return kind(self.controller, commit=self.commit, seq=self.seq, detail=detail)
+
+    @contextmanager
+    def blaming(self, kind: type[BrokenTrail]) -> Iterator[None]:
+        """Say which link a refusal is about; what may succeed later stays what it is."""
+        try:
+            yield
+        except (BrokenTrail, Unavailable):
+            raise
+        except ControllerError as error:
+            raise self.broken(kind, str(error)) from error
 
 
 class LinkMalformed(BrokenTrail):
@@ -90,6 +116,48 @@ class LinkRelease(BrokenTrail):
 
     code = "audit.link_release"
     reason = "the source commit holds another release"
+
+
+class LinkRepository(BrokenTrail):
+    """The record is about another artifact repository."""
+
+    code = "audit.link_repository"
+    reason = "the record is of another repository"
+
+
+class LinkRevision(BrokenTrail):
+    """Revisions do not follow one another, or their kinds cannot follow one another so."""
+
+    code = "audit.link_revision"
+    reason = "the revision does not follow the one before"
+
+
+class LinkTime(BrokenTrail):
+    """The record is from before an earlier one, by more than a clock may be behind."""
+
+    code = "audit.link_time"
+    reason = "the instant is before one that was recorded earlier"
+
+
+class LinkAncestry(BrokenTrail):
+    """The source commits of two records do not follow one another."""
+
+    code = "audit.link_ancestry"
+    reason = "the source commit does not follow the one applied before"
+
+
+class LinkStatement(BrokenTrail):
+    """The record says something else than the release it names."""
+
+    code = "audit.link_statement"
+    reason = "the record differs from its release"
+
+
+class LinkRoot(BrokenTrail):
+    """The record names a root that its source commit, or the root in force, contradicts."""
+
+    code = "audit.link_root"
+    reason = "it cannot have been judged by the root it names"
 
 
 class TrailTruncated(BrokenTrail):

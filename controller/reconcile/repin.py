@@ -28,6 +28,7 @@ from controller.stores.control.model import Applied, AppliedRevision, RevisionKi
 from controller.stores.directory import store as directory
 from controller.trust import root
 from controller.trust.core import RepositoryDiffers
+from controller.trust.history import check_clock
 from controller.trust.root import Pin, TrustedRoot
 
 
@@ -75,7 +76,7 @@ def repin(world: World) -> AppliedRevision | None:
 
     `None` where nothing has been applied yet: then there is no trail to say it in. The root must
     not have expired, and its own threshold must be in force. Raises `NothingToRecord` where the
-    next pass needs no record.
+    next pass needs no record, and `ClockBehind` as a pass does.
     """
     new = _judge(world)
     now = world.clock.now()
@@ -83,6 +84,7 @@ def repin(world: World) -> AppliedRevision | None:
     if new.before is None:
         _keep(world, new)
         return None
+    check_clock(new.before.max_time_seen, now)
     return _revise(world, new, new.before, now)
 
 

@@ -13,7 +13,7 @@ from controller.artifacts import walk
 from controller.audit.compare import Agreement, Difference, HistoriesDiffer, Side, compare
 from controller.audit.record import AuditRecord
 from controller.kernel.canonical import sha256
-from tests.support.trail import Trail, renumbered
+from tests.support.trail import Trail, released, renumbered
 
 RELEASE = "environments/production/release.json"
 
@@ -27,6 +27,13 @@ def trail(tmp_path: Path) -> Trail:
 def side(trail: Trail, controller: str) -> Side:
     """Return a controller's proven trail."""
     return Side(trail.prove(controller), trail.repository)
+
+
+def at_release(trail: Trail, record: AuditRecord, payload: bytes) -> AuditRecord:
+    """Commit a release on top of what there is; return the record as one of applying that."""
+    path = f"environments/{record.environment}/release.json"
+    source = trail.commit_files("refs/heads/main", {path: payload})
+    return replace(record, commit=source, release_sha256=sha256(payload))
 
 
 def followed(
@@ -50,8 +57,8 @@ def test_trails_of_one_history_share_what_both_applied(trail: Trail, length: int
 
 
 def test_one_serial_that_means_two_releases_is_named(trail: Trail) -> None:
-    third = trail.records[2]
-    followed(trail, 2, lambda last: replace(third, controller="two", serial=last.serial))
+    other = released(2, rules="other")
+    followed(trail, 2, lambda last: at_release(trail, last, other))
 
     with pytest.raises(HistoriesDiffer) as refusal:
         compare(side(trail, "one"), side(trail, "two"))
@@ -61,13 +68,8 @@ def test_one_serial_that_means_two_releases_is_named(trail: Trail) -> None:
 
 
 def test_the_same_serial_of_another_environment_means_something_else(trail: Trail) -> None:
-    source = trail.commit_files("refs/heads/main", {"environments/staging/release.json": b"2"})
-    digest = sha256(b"2")
-    followed(
-        trail,
-        2,
-        lambda last: replace(last, environment="staging", commit=source, release_sha256=digest),
-    )
+    other = released(2, "staging")
+    followed(trail, 2, lambda last: at_release(trail, replace(last, environment="staging"), other))
 
     assert compare(side(trail, "one"), side(trail, "two")).shared == 1
 
@@ -76,7 +78,8 @@ def test_a_serial_that_a_reset_gave_out_again_is_shared_when_both_applied_the_sa
     trail: Trail,
 ) -> None:
     first, second, third = trail.records
-    trail.rewrite(renumbered([first, second, replace(third, serial=2)]))
+    again = at_release(trail, replace(third, serial=2), released(2, rules="other"))
+    trail.rewrite(renumbered([first, second, again]))
     followed(trail, 2)
 
     assert compare(side(trail, "one"), side(trail, "two")).shared == 2
@@ -85,9 +88,10 @@ def test_a_serial_that_a_reset_gave_out_again_is_shared_when_both_applied_the_sa
 def test_newest_commits_that_do_not_stand_on_one_line_are_named(trail: Trail) -> None:
     before = trail.records[-1]
     trail.repository.move(
-        "refs/heads/main", trail.repository.target("refs/heads/main"), trail.records[0].commit
+        "refs/heads/main", trail.repository.target("refs/heads/main"), trail.records[1].commit
     )
-    apart = trail.commit_files("refs/heads/main", {RELEASE: b'{"serial": 3}\n'})
+    trail.commit_files("refs/heads/main", {"README.md": b"apart"})
+    apart = trail.commit_files("refs/heads/main", {RELEASE: released(3)})
     followed(trail, 3, lambda last: replace(last, commit=apart))
 
     with pytest.raises(HistoriesDiffer) as refusal:
@@ -102,10 +106,10 @@ def test_newest_commits_that_do_not_stand_on_one_line_are_named(trail: Trail) ->
 def test_one_commit_that_holds_two_releases_is_named(trail: Trail, tmp_path: Path) -> None:
     shutil.copytree(trail.repository.path, tmp_path / "b.git")
     beside = Trail(GitRepository.open(tmp_path / "b.git"))
-    forged = b'{"serial": 7}\n'
+    forged = released(7)
     collide(beside.repository, trail.records[-1], forged)
     beside.records = trail.records
-    followed(beside, 3, lambda last: replace(last, release_sha256=sha256(forged)))
+    followed(beside, 3, lambda last: replace(last, serial=7, release_sha256=sha256(forged)))
 
     with pytest.raises(HistoriesDiffer) as refusal:
         compare(side(trail, "one"), side(beside, "two"))

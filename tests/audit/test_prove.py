@@ -16,11 +16,11 @@ from controller.audit.prove import verify_database, verify_git
 from controller.audit.record import AuditRecord
 from controller.kernel.objects import Oid
 from controller.stores.control.statements import run
-from controller.trust.commit import with_signature
+from controller.trust.commit import verify_commit, with_signature
 from controller.trust.keys import PublicKey
 from controller.trust.sign import sign_commit
 from tests.support.audit import NOON, digest_of
-from tests.support.trail import AUDITOR, STRANGER, AuditKeys, Trail, renumbered
+from tests.support.trail import AUDITOR, STRANGER, AuditKeys, Trail, renumbered, rewrapped
 
 
 @pytest.fixture
@@ -205,6 +205,36 @@ def test_a_commit_with_two_signatures_is_named(trail: Trail) -> None:
         trail.prove()
 
     assert broken.value.seq == 4
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [
+        lambda raw: rewrapped(raw, 64),
+        lambda raw: rewrapped(raw, 76),
+        lambda raw: raw.replace(b"SIGNATURE-----\n\n", b"SIGNATURE-----\n \n\n"),
+    ],
+)
+def test_an_armor_that_was_wrapped_again_without_the_key_is_named(
+    trail: Trail, bend: Callable[[bytes], bytes]
+) -> None:
+    tip = trail.tip()
+    raw = trail.repository.raw_commit(tip)
+    verify_commit(bend(raw), [PublicKey.of(AUDITOR.public, "controller")], NOON)
+    trail.point_at(trail.repository.write_commit(bend(raw), None))
+    assert trail.tip() != tip
+
+    with pytest.raises(breaks.LinkMalformed) as broken:
+        trail.prove()
+
+    assert (broken.value.seq, broken.value.commit) == (4, trail.tip())
+
+
+def test_an_armor_that_was_wrapped_again_as_we_wrap_it_is_the_same_commit(trail: Trail) -> None:
+    tip = trail.tip()
+
+    assert rewrapped(trail.repository.raw_commit(tip), 70) == trail.repository.raw_commit(tip)
+    assert trail.prove().tip == tip
 
 
 def test_keys_are_judged_by_the_root_and_not_by_the_commits_date(trail: Trail) -> None:
@@ -422,7 +452,9 @@ def test_a_fork_of_the_branch_is_told_apart_from_the_branch(
 ) -> None:
     first, second, third, _ = published.records
     true_tip = published.trail.tip()
-    published.trail.rewrite(renumbered([first, second, replace(third, root_version=9)]))
+    published.trail.rewrite(
+        renumbered([first, second, replace(third, plan_digest=digest_of("another"))])
+    )
 
     with pytest.raises(breaks.RowDiffers) as broken:
         verify_database(database, published.trail.prove())

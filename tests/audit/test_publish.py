@@ -18,7 +18,7 @@ from controller.kernel.objects import Oid
 from controller.stores.control import outbox
 from controller.stores.control.model import OutboxKind
 from controller.trust.commit import parse_commit
-from tests.support.trail import AUDITOR, STRANGER, Trail
+from tests.support.trail import AUDITOR, STRANGER, Trail, rewrapped
 
 
 def test_every_record_becomes_one_commit_in_order(
@@ -221,6 +221,39 @@ def test_a_branch_that_ends_with_somebody_elses_commit_is_never_written_over(
 
     with pytest.raises(AuditForked):
         trail.publish(database)
+
+
+@pytest.mark.parametrize("records_behind", [0, 1])
+@pytest.mark.parametrize(
+    "bend",
+    [
+        rewrapped,
+        lambda raw: raw[: raw.index(b"\ngpgsig")] + b"\n\n" + raw.partition(b"\n\n")[2],
+    ],
+    ids=["wrapped again", "unsigned"],
+)
+def test_a_tip_that_is_not_as_we_wrote_it_is_not_built_upon(
+    database: Connection[Any],
+    tmp_path: Path,
+    bend: Callable[[bytes], bytes],
+    records_behind: int,
+) -> None:
+    trail = Trail.at(tmp_path)
+    for _ in range(2):
+        trail.apply(database)
+    trail.publish(database)
+    honest = trail.commits()[records_behind]
+    trail.point_at(trail.repository.write_commit(bend(trail.repository.raw_commit(honest)), None))
+    bent = trail.tip()
+    trail.apply(database)
+
+    with pytest.raises(AuditForked, match="byte for byte"):
+        trail.publish(database)
+    assert trail.tip() == bent
+
+    trail.point_at(honest)
+    trail.publish(database)
+    assert_published_once(trail, database, 3)
 
 
 def test_a_branch_that_moves_while_we_publish_is_looked_at_again(

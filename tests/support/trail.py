@@ -1,12 +1,14 @@
 """A world with a source branch, a journal and an audit branch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from controller.adapters.git import GitRepository
 from controller.adapters.postgres import Connection, transaction
+from controller.artifacts.layout import BundleId
+from controller.artifacts.release import LiveBundle, ReleaseRef, ReleaseStatement
 from controller.audit import commit as commits
 from controller.audit import journal
 from controller.audit.journal import Link
@@ -17,7 +19,7 @@ from controller.kernel.canonical import sha256
 from controller.kernel.objects import Oid
 from controller.trust.keys import PublicKey
 from controller.trust.sign import SeedSigner, Signer, sign_commit
-from tests.support.audit import NOON, record
+from tests.support.audit import NOON, REPOSITORY, digest_of, record
 
 AUDITOR = SeedSigner.of(b"auditor".ljust(32, b"."))
 STRANGER = SeedSigner.of(b"stranger".ljust(32, b"."))
@@ -29,6 +31,9 @@ class AuditKeys:
     """A root of trust, as far as the trail asks it."""
 
     keys: tuple[PublicKey, ...] = (PublicKey.of(AUDITOR.public, "controller"),)
+    repository: str = REPOSITORY
+    version: int = 1
+    audit: Mapping[str, None] = field(default_factory=lambda: {"one": None, "two": None})
 
     def audit_keys(self, controller: str) -> tuple[PublicKey, ...]:
         """Return the same keys for every controller."""
@@ -43,6 +48,9 @@ class Trail:
     repository: GitRepository
     records: list[AuditRecord] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)
+    applied: dict[str, Oid] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    root_version: int = 1
 
     @classmethod
     def at(cls, path: Path) -> "Trail":
@@ -51,13 +59,20 @@ class Trail:
 
     def next_record(self, link: Link, controller: str = "one") -> AuditRecord:
         """Commit a release to the source branch; return the record of applying it."""
-        payload = b'{"serial": %d}\n' % (link.seq + 1)
-        source = self.commit_files(
-            "refs/heads/main", {"environments/production/release.json": payload}
-        )
-        released = (source, sha256(payload))
-        one = record(link.seq + 1, controller=controller, prev=link.sha256, source=released)
-        return replace(one, tables=self.tables)
+        payload = released(link.seq + 1)
+        before = self.applied.get(controller, self.repository.target("refs/heads/main"))
+        files = {**self.files, "environments/production/release.json": payload}
+        source = self.commit_files("refs/heads/main", files)
+        self.applied[controller] = source
+        what = (source, sha256(payload))
+        one = record(link.seq + 1, controller=controller, prev=link.sha256, source=what)
+        parent = None if one.parent_commit is None else before
+        version, tables = self.root_version, self.tables
+        return replace(one, parent_commit=parent, root_version=version, tables=tables)
+
+    def link(self) -> Link:
+        """Return where the records end."""
+        return Link(self.records[-1].seq, self.records[-1].sha256)
 
     def commit_files(self, ref: str, files: dict[str, bytes]) -> Oid:
         """Commit exactly these files on top of a branch."""
@@ -126,6 +141,22 @@ class Trail:
         return verify_git(self.repository, keys or AuditKeys(), controller, now=NOON)
 
 
+def released(serial: int, environment: str = "production", *, rules: str = "policies") -> bytes:
+    """Return a release of one bundle; the same serial is the same release, by the same rules."""
+    bundle = LiveBundle(BundleId("card-bin", "binlist"), 1, digest_of("binlist"))
+    return ReleaseStatement(
+        repository=REPOSITORY,
+        environment=environment,
+        serial=serial,
+        previous=ReleaseRef(serial - 1, digest_of("before")) if serial > 1 else None,
+        rollback_of=None,
+        created=NOON,
+        expires=None,
+        policies={"card-bin": digest_of(rules)},
+        bundles=(bundle,),
+    ).payload()
+
+
 def renumbered(records: list[AuditRecord]) -> list[AuditRecord]:
     """Return the records as one chain again, whatever they were before."""
     chained: list[AuditRecord] = []
@@ -133,3 +164,13 @@ def renumbered(records: list[AuditRecord]) -> list[AuditRecord]:
         prev = chained[-1].sha256 if chained else GENESIS
         chained.append(replace(one, seq=seq, prev=prev))
     return chained
+
+
+def rewrapped(raw: bytes, columns: int = 64) -> bytes:
+    """Return a signed commit with its signature's armor wrapped otherwise, which needs no key."""
+    head, _, rest = raw.partition(b"\ngpgsig -----BEGIN SSH SIGNATURE-----\n ")
+    armor, end, message = rest.partition(b"\n -----END SSH SIGNATURE-----")
+    body = armor.replace(b"\n ", b"")
+    lines = [body[at : at + columns] for at in range(0, len(body), columns)]
+    begin = b"\ngpgsig -----BEGIN SSH SIGNATURE-----\n "
+    return head + begin + b"\n ".join(lines) + end + message

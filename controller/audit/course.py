@@ -1,0 +1,111 @@
+"""What a record has to say beside the records before it: one repository, revision after revision.
+
+The chain of digests fixes what was said, not that it makes sense. Whoever holds the audit key can
+sign any record; here one that could not have come about after those before it is refused.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controller.audit import trail
+from controller.audit.record import AuditRecord
+from controller.kernel.instants import format_instant
+from controller.stores.control.model import RevisionKind
+from controller.trust.history import CLOCK_TOLERANCE
+
+_SAME_RELEASE = (RevisionKind.REPOLICY, RevisionKind.REPIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was applied before a record, as far as the trail tells.
+
+    `record` is the environment's last one, `None` in a trail that begins there; `is_next` says
+    that no other controller's revisions lie between.
+    """
+
+    record: AuditRecord | None
+    is_next: bool
+
+
+@dataclass(slots=True)
+class Course:
+    """The records so far, in the order of the trail.
+
+    `elsewhere` yields the environments and revisions that trails of other controllers tell of; it
+    is asked where revisions are missing here.
+    """
+
+    repository: str
+    elsewhere: Callable[[], Iterable[tuple[str, int]]]
+    _last: AuditRecord | None = None
+    _by_environment: dict[str, AuditRecord] = field(default_factory=dict)
+    _latest: datetime | None = None
+
+    def follow(self, here: trail.Here, record: AuditRecord) -> Before:
+        """Check that a record may come next, and go on from it; return what was before it.
+
+        Raises `LinkRepository`, `LinkTime`, `LinkRevision` or `LinkAncestry`.
+        """
+        if record.repository != self.repository:
+            raise here.broken(
+                trail.LinkRepository, f"{record.repository}, the root is of {self.repository}"
+            )
+        self._check_time(here, record)
+        before = self._check_revision(here, record)
+        if record.kind is RevisionKind.REPIN:
+            self._check_repin(here, record)
+        self._last = self._by_environment[record.environment] = record
+        return before
+
+    def _check_time(self, here: trail.Here, record: AuditRecord) -> None:
+        # A pass goes on with a clock that was set back a little, and no further.
+        latest = self._latest
+        if latest is not None and record.applied_at < latest - CLOCK_TOLERANCE:
+            told = f"{format_instant(record.applied_at)} after {format_instant(latest)}"
+            raise here.broken(trail.LinkTime, told)
+        self._latest = max(record.applied_at, latest or record.applied_at)
+
+    def _check_revision(self, here: trail.Here, record: AuditRecord) -> Before:
+        last = self._by_environment.get(record.environment)
+        is_first = record.revision == 1
+        if (record.kind is RevisionKind.BASELINE) != is_first:
+            told = f"revision {record.revision} is a {record.kind.value}"
+            raise here.broken(trail.LinkRevision, told)
+        if (record.parent_commit is None) != is_first:
+            told = "no commit" if record.parent_commit is None else "a commit"
+            raise here.broken(
+                trail.LinkAncestry, f"revision {record.revision} names {told} before it"
+            )
+        if last is None:
+            return Before(None, is_next=False)  # A controller may go on under a new name.
+        is_next = record.revision == last.revision + 1
+        if not is_next and not self._told_elsewhere(record.environment, last, record):
+            told = f"it is {record.revision} after {last.revision}"
+            raise here.broken(trail.LinkRevision, told)
+        if is_next and record.kind in _SAME_RELEASE:
+            _check_same_release(here, record, last)
+        return Before(last, is_next)
+
+    def _told_elsewhere(self, environment: str, last: AuditRecord, record: AuditRecord) -> bool:
+        if record.revision <= last.revision:
+            return False
+        told = {number for name, number in self.elsewhere() if name == environment}
+        return all(number in told for number in range(last.revision + 1, record.revision))
+
+    def _check_repin(self, here: trail.Here, record: AuditRecord) -> None:
+        if record.parent_commit != record.commit:
+            raise here.broken(trail.LinkAncestry, "a repin is at the commit that was applied")
+        kept = {what: keys for what, keys in record.signers.items() if what != "root"}
+        before = self._last.signers if self._last is not None else {}
+        if kept != {what: keys for what, keys in before.items() if what != "root"}:
+            raise here.broken(
+                trail.LinkStatement, "signers of a repin are those of the record before, and root"
+            )
+
+
+def _check_same_release(here: trail.Here, record: AuditRecord, last: AuditRecord) -> None:
+    if record.release_sha256 != last.release_sha256:
+        told = f"a {record.kind.value} of release {record.serial} after release {last.serial}"
+        raise here.broken(trail.LinkRevision, told)
