@@ -63,6 +63,7 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 TOPS = (b"trust", b"policies", b"bundles", b"environments")
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 NO_RECORD = "0" * 64
+CLOCK_TOLERANCE = timedelta(seconds=300)
 MISSING = "objects.missing"
 ED25519, SK_ED25519 = "ssh-ed25519", "sk-ssh-ed25519@openssh.com"
 
@@ -1141,6 +1142,19 @@ class Objects:
             path.append(self.commit(path[-1].parents[0]))
         return path[::-1]
 
+    def descends(self, ancestor: str, descendant: str) -> bool:
+        """Whether a commit is another or grew out of it, by whichever parent."""
+        self.commit(ancestor)
+        waiting, seen = [descendant], {descendant}
+        while waiting and waiting[-1] != ancestor:
+            if len(seen) > COMMITS_MOST:
+                what = f"more than {COMMITS_MOST} commits"
+                raise Refusal("history.too_long", f"commit {descendant}", what)
+            parents = [one for one in self.commit(waiting.pop()).parents if one not in seen]
+            seen.update(parents)
+            waiting += parents[::-1]  # First parents first.
+        return bool(waiting)
+
     def level(self, tree: str, where: str) -> tuple[Entry, ...]:
         """Return one level of a tree in which every entry must be ours."""
         if tree not in self.levels:
@@ -1404,7 +1418,7 @@ class Roots:
     def pass_by(self, commit: Commit) -> None:
         """Note which roots stand in a commit: none of them may go or change later."""
         try:
-            found = self._versions(commit.tree)
+            found = self.versions(commit.tree)
             for version, oid in self.kept.items():
                 now = found.get(version)
                 if now != oid and (now is None or self._payload(now) != self._payload(oid)):
@@ -1420,7 +1434,7 @@ class Roots:
 
     def at(self, commit: Commit) -> Root:
         """Return the newest root of a commit, followed from the pinned one; dates aside."""
-        found = self._versions(commit.tree)
+        found = self.versions(commit.tree)
         if self.lost is not None:
             raise self.lost
         later = [
@@ -1441,7 +1455,8 @@ class Roots:
             self.chains[envelopes] = root
         return self.chains[envelopes]
 
-    def _versions(self, tree: str) -> dict[int, str]:
+    def versions(self, tree: str) -> dict[int, str]:
+        """Return the roots that stand in a tree, followed or not: their ids by their versions."""
         folder = self.objects.folder(tree, "trust/root")
         found: dict[int, str] = {}
         for entry in self.objects.level(folder, "trust/root") if folder else ():
@@ -2069,7 +2084,7 @@ _RECORD = members(
         "prev": digest,
         "controller": name,
         "environment": name,
-        "repository": text(),
+        "repository": uuid,
         "revision": integer(1),
         "kind": only("baseline", "forward", "rollback", "repolicy", "repin"),
         "commit": text(OID),
@@ -2138,6 +2153,89 @@ def commit_of(data: bytes, record: dict[str, Any], parent: str | None) -> bytes:
     return headers.encode() + data + b"\n\n" + trailers_of(record).encode()
 
 
+def is_as_written(raw: bytes, commit: SignedCommit) -> bool:
+    """Whether a commit's armor is wrapped, and stands, as a controller writes it; no other form."""
+    head, _, message = commit.covered.partition(b"\n\n")
+    text_ = base64.b64encode(dearmor(commit.armored or "")).decode()
+    lines = "".join(f" {text_[at : at + 70]}\n" for at in range(0, len(text_), 70))
+    armor = f"gpgsig -----BEGIN SSH SIGNATURE-----\n{lines} -----END SSH SIGNATURE-----"
+    return raw == b"%s\n%s\n\n%s" % (head, armor.encode(), message)
+
+
+Broken = Callable[[str, str], Refusal]
+
+
+@dataclass
+class Course:
+    """The records so far; `told` yields what trails of other controllers say of revisions."""
+
+    repository: str
+    told: Callable[[], Iterable[tuple[str, int]]]
+    last: dict[str, Any] | None = None
+    latest: datetime | None = None
+    newest: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def follow(self, record: dict[str, Any], broken: Broken) -> tuple[dict[str, Any] | None, bool]:
+        """Refuse a record that cannot come next; return the last, and if they adjoin."""
+        if record["repository"] != self.repository:
+            raise broken("link_repository", f"it is not of repository {self.repository}")
+        at, latest = record["applied_at"], self.latest or record["applied_at"]
+        if at < latest - CLOCK_TOLERANCE:
+            raise broken("link_time", f"{written(at)} after {written(latest)}")
+        self.latest = max(at, latest)
+        before = self.newest.get(record["environment"])
+        adjoins = self._adjoins(record, before, broken)
+        if record["kind"] == "repin":
+            self._check_repin(record, broken)
+        self.last = self.newest[record["environment"]] = record
+        return before, adjoins
+
+    def _adjoins(
+        self, record: dict[str, Any], before: dict[str, Any] | None, broken: Broken
+    ) -> bool:
+        revision, kind = record["revision"], record["kind"]
+        if (kind == "baseline") != (revision == 1):
+            raise broken("link_revision", f"revision {revision} is a {kind}")
+        if (record["parent_commit"] is None) != (revision == 1):
+            raise broken("link_ancestry", f"a commit before revision {revision}, or none")
+        if before is None:
+            return False
+        adjoins: bool = revision == before["revision"] + 1
+        if not adjoins and not self._told_elsewhere(record, before["revision"]):
+            raise broken("link_revision", f"it is {revision} after {before['revision']}")
+        other = record["release_sha256"] != before["release_sha256"]
+        if adjoins and kind in {"repolicy", "repin"} and other:
+            raise broken("link_revision", f"a {kind} of another release")
+        return adjoins
+
+    def _told_elsewhere(self, record: dict[str, Any], last: int) -> bool:
+        if record["revision"] <= last:
+            return False
+        told = {number for where, number in self.told() if where == record["environment"]}
+        return all(number in told for number in range(last + 1, record["revision"]))
+
+    def _check_repin(self, record: dict[str, Any], broken: Broken) -> None:
+        if record["parent_commit"] != record["commit"]:
+            raise broken("link_ancestry", "a repin is at the commit that was applied")
+        then, now = self.last["signers"] if self.last else {}, record["signers"]
+        if {**then, "root": ()} != {**now, "root": ()}:
+            raise broken("link_statement", "signers of a repin: the record before's, and root")
+
+
+def check_statement(record: dict[str, Any], release: Release, broken: Broken) -> None:
+    """Refuse a record that says something else than its release."""
+    for member in ("repository", "environment", "serial"):
+        recorded, released = record[member], getattr(release, member)
+        if recorded != released:
+            what = f"{member} is {recorded}, the release says {released}"
+            raise broken("link_statement", what)
+    signed = {"release", *(f"{one.bundle}@{one.version}" for one in release.live)}
+    if not all(record["signers"].values()):
+        raise broken("link_statement", "something was signed by nobody")
+    if record["kind"] != "repin" and record["signers"].keys() != signed:
+        raise broken("link_statement", "it names signers of other bundles than the release")
+
+
 @dataclass(frozen=True)
 class Link:
     """A link of a trail that holds."""
@@ -2157,16 +2255,32 @@ class Trail:
     keys: tuple[Key, ...]
     at: datetime
     source: Objects | None
+    root: Root
 
     def prove(self, tip: str, tell: Callable[[int], None]) -> list[Link]:
         """Return every link, the oldest first, or refuse the first that does not hold."""
         links: list[Link] = []
+        course = Course(self.root.repository, self._told)
         for commit in self.objects.first_parents(tip):
-            links.append(self._link(commit.oid, links[-1] if links else None, len(links) + 1))
+            last = links[-1] if links else None
+            links.append(self._link(commit.oid, last, len(links) + 1, course))
             tell(len(links))
         return links
 
-    def _link(self, oid: str, last: Link | None, seq: int) -> Link:
+    def _told(self) -> Iterator[tuple[str, int]]:
+        """Yield environments and revisions of the other controllers' records, proven or not."""
+        for other in self.root.audit:
+            try:
+                if other != self.controller:
+                    tip = audit_tip(self.objects, None, other)
+                    for one in self.objects.first_parents(tip)[::-1]:
+                        raw = self.objects.read(one.oid, "commit", COMMIT_MOST, other)
+                        record = read_record(read_commit(raw, other).message.split(b"\n\n")[1])
+                        yield record["environment"], record["revision"]
+            except (Refusal, Wrong, IndexError):
+                continue
+
+    def _link(self, oid: str, last: Link | None, seq: int, course: Course) -> Link:
         where = f"audit trail of {self.controller}, link {seq}, commit {oid}"
 
         def broken(code: str, what: str) -> Refusal:
@@ -2190,8 +2304,14 @@ class Trail:
         except Wrong as error:
             raise broken("link_malformed", f"no audit record: {error}") from None
         self._check_record(record, commit, last, seq, broken)
+        if not is_as_written(raw, commit):
+            raise broken("link_malformed", "its signature's armor is wrapped otherwise")
         if self.source is not None:
-            self._check_source(self.source, record, broken)
+            check_statement(record, self._release(self.source, record, broken), broken)
+        before, adjoins = course.follow(record, broken)
+        if self.source is not None:
+            self._check_ancestry(self.source, record, before, broken, adjoins=adjoins)
+            self._check_root(self.source, record, before, broken)
         return Link(oid, record, parts[1], signer)
 
     def _check_record(
@@ -2216,9 +2336,7 @@ class Trail:
             raise broken("link_malformed", "another tree, person, time or first line")
 
     @staticmethod
-    def _check_source(
-        source: Objects, record: dict[str, Any], broken: Callable[[str, str], Refusal]
-    ) -> None:
+    def _release(source: Objects, record: dict[str, Any], broken: Broken) -> Release:
         path = f"environments/{record['environment']}/release.json"
         try:
             data = source.file(source.commit(record["commit"]).tree, path, RELEASE_MOST)
@@ -2228,6 +2346,58 @@ class Trail:
             raise broken("link_source", f"there is no {path} in {record['commit']}")
         if sha256(data) != record["release_sha256"]:
             raise broken("link_release", f"{path} in {record['commit']} is {short(sha256(data))}")
+        try:
+            return read_release(data, path)
+        except Refusal as error:
+            raise broken("link_statement", str(error)) from None
+
+    @staticmethod
+    def _check_ancestry(
+        source: Objects,
+        record: dict[str, Any],
+        before: dict[str, Any] | None,
+        broken: Broken,
+        *,
+        adjoins: bool,
+    ) -> None:
+        """Refuse source commits that do not follow one another."""
+        commit, parent = record["commit"], record["parent_commit"]
+        if parent is None:
+            return
+        last = parent if before is None else before["commit"]
+        try:
+            follows = source.descends(parent, commit) and source.descends(last, parent)
+            if follows and adjoins and before is not None and parent != last:
+                path = f"environments/{record['environment']}/release.json"
+                data = source.file(source.commit(parent).tree, path, RELEASE_MOST)
+                follows = data is not None and sha256(data) == before["release_sha256"]
+        except Refusal as error:
+            raise broken("link_ancestry", str(error)) from None
+        if not follows:
+            what = f"{last}, {parent} with its release and {commit} do not follow one another"
+            raise broken("link_ancestry", what)
+
+    def _check_root(
+        self,
+        source: Objects,
+        record: dict[str, Any],
+        before: dict[str, Any] | None,
+        broken: Broken,
+    ) -> None:
+        """Refuse a record that was judged by a root which neither its commit nor a pin leads to."""
+        version, last = record["root_version"], before["root_version"] if before else 0
+        try:
+            tree = source.commit(record["commit"]).tree
+            held = max(Roots(source, self.root).versions(tree), default=0)
+        except Refusal as error:
+            raise broken("link_root", str(error)) from None
+        is_repin = before is not None and record["kind"] == "repin"
+        least = max(held, last) + int(is_repin and last >= held)
+        is_pinned = before is None or is_repin
+        most = max(held, self.root.version) if is_pinned else least
+        if not least <= version <= most:
+            what = f"root {version}, its commit tells of {held}, the record before of {last}"
+            raise broken("link_root", what)
 
 
 def tree_root(records: Iterable[bytes]) -> bytes:
@@ -2461,7 +2631,7 @@ def run_audit(arguments: argparse.Namespace, at: datetime) -> dict[str, Any]:
         if role is None:
             raise nobody(f"the audit trail of controller {controller!r}")
         tip = audit_tip(objects, arguments.ref, controller)
-        trail = Trail(objects, controller, role.keys, at, source)
+        trail = Trail(objects, controller, role.keys, at, source, root)
         links = trail.prove(tip, Progress("link", len(objects.first_parents(tip))))
         origin = f"countersign/{root.repository}/{controller}"
         held = [

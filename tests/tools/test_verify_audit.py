@@ -3,7 +3,9 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,16 +16,18 @@ from controller.audit.record import AuditRecord
 from controller.authoring.starting import AUDIT
 from controller.kernel.objects import Oid
 from controller.reconcile.proof import branch_root
+from controller.stores.control.model import RevisionKind
 from controller.trust.commit import parse_commit, with_signature
 from controller.trust.root import Root
 from controller.trust.sign import SeedSigner, Signer, sign_commit
 from tests.support.audit import digest_of
-from tests.support.trail import Trail, renumbered
+from tests.support.trail import Trail, renumbered, rewrapped
 from tests.support.trees import git
 from tests.support.world import NEW_RANGE, OTHER_RANGE, Shop
 from tests.tools.changes import DAY, with_root
 from tests.tools.verdicts import fresh_copy, judge_audit, prove_audit, reconcile
 
+ELSEWHERE = "00000000-0000-0000-0000-000000000000"
 STRANGER = SeedSigner.of(b"stranger".ljust(32, b"."))
 
 
@@ -120,6 +124,87 @@ def changed(branch: Branch, **members: object) -> list[AuditRecord]:
     return renumbered([first, replace(second, **members), third])  # type: ignore[arg-type]
 
 
+def pinned(branch: Branch, **members: object) -> list[AuditRecord]:
+    """The records, and that a person pinned another root."""
+    last = branch.records[-1]
+    facts: dict[str, object] = {
+        "kind": RevisionKind.REPIN,
+        "revision": 4,
+        "parent_commit": last.commit,
+        "root_version": 2,
+        "signers": {**last.signers, "root": ("SHA256:alice",)},
+        **members,
+    }
+    return renumbered([*branch.records, replace(last, **facts)])  # type: ignore[arg-type]
+
+
+ALLOWED: dict[str, Callable[[Branch], object]] = {
+    "a clock that was set back a little": lambda one: one.write(
+        changed(one, applied_at=one.records[0].applied_at - timedelta(seconds=300))
+    ),
+    "the same release by other rules": lambda one: one.write(
+        renumbered(
+            [
+                *one.records,
+                replace(
+                    one.records[2],
+                    kind=RevisionKind.REPOLICY,
+                    revision=4,
+                    parent_commit=one.records[2].commit,
+                ),
+            ]
+        )
+    ),
+    "a controller under a new name": lambda one: one.write(renumbered(one.records[1:])),
+}
+
+
+@pytest.mark.parametrize("change", ALLOWED.values(), ids=ALLOWED)
+def test_what_the_product_proves_is_proven(
+    branch: Branch, change: Callable[[Branch], object]
+) -> None:
+    change(branch)
+
+    judged = judge_audit(branch.shop)
+
+    assert prove_audit(branch.shop) == "accepted"
+    assert judged.verdict == "accepted", judged.said
+
+
+def test_controllers_that_took_turns_prove_each_others_revisions(branch: Branch) -> None:
+    """Revisions are gapless for each environment, whichever controller made them."""
+    first, second, third = branch.records
+    taking_turns = renumbered([first, third])
+
+    def with_other(root: dict[str, Any]) -> None:
+        root["roles"]["audit"]["other"] = root["roles"]["audit"][branch.shop.controller]
+
+    branch.write(taking_turns)
+    with_root(with_other)(branch.shop)
+    assert judge_audit(branch.shop).verdict == prove_audit(branch.shop) == "audit.link_revision"
+
+    key = branch.shop.signer(AUDIT)
+    between = renumbered([replace(second, controller="other")])
+    branch.trail.rewrite(between, controller="other", signers={1: key})
+
+    assert judge_audit(branch.shop).verdict == prove_audit(branch.shop) == "accepted"
+
+
+def test_a_root_that_was_pinned_is_proven_under_it(branch: Branch) -> None:
+    branch.write(pinned(branch))
+    assert judge_audit(branch.shop).verdict == prove_audit(branch.shop) == "audit.link_root"
+
+    with_root(lambda _: None)(branch.shop)
+
+    assert judge_audit(branch.shop).verdict == prove_audit(branch.shop) == "accepted"
+
+
+def test_a_record_of_another_repository_is_refused_without_the_artifacts(branch: Branch) -> None:
+    branch.write(changed(branch, repository=ELSEWHERE))
+
+    assert judge_audit(branch.shop, "--alone").verdict == "audit.link_repository"
+
+
 REFUSED: dict[str, tuple[Callable[[Branch], object], str]] = {
     "no branch": (
         lambda one: git(one.shop.folder, "update-ref", "-d", reference(one.shop.controller)),
@@ -189,6 +274,98 @@ REFUSED: dict[str, tuple[Callable[[Branch], object], str]] = {
     "a record with signers out of order": (
         lambda one: one.bend(lambda made: made.replace(b'"release":["', b'"release":["~","', 1)),
         "audit.link_malformed",
+    ),
+    "an armor that was wrapped otherwise": (
+        lambda one: one.last_raw(rewrapped),
+        "audit.link_malformed",
+    ),
+    "a repository that is no UUID": (
+        lambda one: one.write(changed(one, repository="not a uuid")),
+        "audit.link_malformed",
+    ),
+    "a serial that the release does not have": (
+        lambda one: one.write(changed(one, serial=99)),
+        "audit.link_statement",
+    ),
+    "another repository": (
+        lambda one: one.write(changed(one, repository=ELSEWHERE)),
+        "audit.link_statement",
+    ),
+    "nobody signed": (
+        lambda one: one.write(changed(one, signers={})),
+        "audit.link_statement",
+    ),
+    "a bundle that nobody signed": (
+        lambda one: one.write(changed(one, signers=dict.fromkeys(one.records[1].signers, ()))),
+        "audit.link_statement",
+    ),
+    "a gap in the revisions": (
+        lambda one: one.write(changed(one, revision=77)),
+        "audit.link_revision",
+    ),
+    "a revision twice": (
+        lambda one: one.write(changed(one, kind=RevisionKind.FORWARD, revision=1)),
+        "audit.link_revision",
+    ),
+    "a second baseline": (
+        lambda one: one.write(changed(one, kind=RevisionKind.BASELINE)),
+        "audit.link_revision",
+    ),
+    "a baseline again": (
+        lambda one: one.write(
+            changed(one, kind=RevisionKind.BASELINE, revision=1, parent_commit=None)
+        ),
+        "audit.link_revision",
+    ),
+    "another release by other rules": (
+        lambda one: one.write(changed(one, kind=RevisionKind.REPOLICY)),
+        "audit.link_revision",
+    ),
+    "no commit before": (
+        lambda one: one.write(changed(one, parent_commit=None)),
+        "audit.link_ancestry",
+    ),
+    "a commit before that is not there": (
+        lambda one: one.write(changed(one, parent_commit=Oid(b"\1" * 20))),
+        "audit.link_ancestry",
+    ),
+    "a commit before that is a later one": (
+        lambda one: one.write(changed(one, parent_commit=one.records[2].commit)),
+        "audit.link_ancestry",
+    ),
+    "a commit before with another release": (
+        lambda one: one.write(changed(one, parent_commit=one.records[1].commit)),
+        "audit.link_ancestry",
+    ),
+    "an instant of long ago": (
+        lambda one: one.write(
+            changed(one, applied_at=one.records[0].applied_at - timedelta(seconds=301))
+        ),
+        "audit.link_time",
+    ),
+    "a root from nowhere": (
+        lambda one: one.write(changed(one, root_version=99)),
+        "audit.link_root",
+    ),
+    "a first root from nowhere": (
+        lambda one: one.write(renumbered([replace(one.records[0], root_version=99)])),
+        "audit.link_root",
+    ),
+    "a pinned root from nowhere": (
+        lambda one: one.write(pinned(one, root_version=99)),
+        "audit.link_root",
+    ),
+    "a pinned root that was followed": (
+        lambda one: one.write(pinned(one, root_version=1)),
+        "audit.link_root",
+    ),
+    "a pinned root that moves on": (
+        lambda one: one.write(pinned(one, parent_commit=one.records[1].commit)),
+        "audit.link_ancestry",
+    ),
+    "a pinned root with other signers": (
+        lambda one: one.write(pinned(one, signers={"root": ("SHA256:alice",)})),
+        "audit.link_statement",
     ),
     "a source commit that is not there": (
         lambda one: one.write(changed(one, commit=Oid(b"\1" * 20))),
