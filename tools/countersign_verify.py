@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import combinations, pairwise
+from itertools import chain, combinations, pairwise, takewhile
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
@@ -54,7 +54,7 @@ ENTRIES_MOST, LEVELS_MOST, FILE_MOST, FILES_MOST = 200_000, 12, 64 * MIB, 4 * GI
 POLICY_MOST, POLICIES_MOST, TOP_MOST = MIB, 16 * MIB, 64 * KIB
 SUBJECTS_MOST, VERSION_STEP_MOST, COMMITS_MOST = 10_000, 1000, 1_000_000
 NOTE_MOST, NOTE_LINES_MOST = MIB, 100
-REMEMBERED_MOST = 50_000
+REMEMBERED_MOST, RAWS_MOST = 50_000, 64
 GIT_SECONDS = 120.0
 
 IN_TOTO = "application/vnd.in-toto+json"
@@ -64,7 +64,7 @@ TOPS = (b"trust", b"policies", b"bundles", b"environments")
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 NO_RECORD = "0" * 64
 CLOCK_TOLERANCE = timedelta(seconds=300)
-MISSING = "objects.missing"
+MISSING, DAMAGED = "objects.missing", "git.object_damaged"
 ED25519, SK_ED25519 = "ssh-ed25519", "sk-ssh-ed25519@openssh.com"
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
@@ -1075,6 +1075,24 @@ class Commit:
     parents: tuple[str, ...]
 
 
+GIT_ID = rb"[0-9a-fA-F]{40}"
+COMMIT = re.compile(
+    rb"(?P<ids>tree %b\n(?:parent %b\n)*)" % (GIT_ID, GIT_ID)
+    + rb"author (?P<author>[^\n]+)\n(?:author [^\n]+\n)*committer (?P<committer>[^\n]+)\n"
+)
+"""The beginning of a commit; nothing behind it is looked at, whatever it is called."""
+GIT_SECONDS_SINCE = re.compile(rb"[ \t\r\v\f]*([+-]?[0-9]+)")
+
+
+def is_git_person(line: bytes) -> bool:
+    """Whether git reads who wrote a commit: a mail in `<>`, and a time if anything follows."""
+    start, end = line.rfind(b"<"), line.rfind(b">")
+    if not 0 <= start < end:
+        return False
+    seconds = GIT_SECONDS_SINCE.match(line, end + 2)
+    return len(line) <= end + 2 or (seconds is not None and -(2**63) <= int(seconds[1]) < 2**63)
+
+
 class Objects:
     """The objects of one clone: looked at by size first, and hashed again when they are read."""
 
@@ -1086,6 +1104,7 @@ class Objects:
         self.contents = Child(directory, "--batch")
         self.levels: dict[str, tuple[Entry, ...]] = {}
         self.tops: dict[str, list[tuple[bytes, bytes, str]]] = {}
+        self.raws: dict[str, list[tuple[bytes, tuple[int, str]]]] = {}
 
     def close(self) -> None:
         self.headers.close()
@@ -1121,15 +1140,14 @@ class Objects:
         return data
 
     def commit(self, oid: str) -> Commit:
+        """Return a commit as git reads every commit, whoever signed it or did not."""
         raw = self.read(oid, "commit", COMMIT_MOST, f"commit {oid}")
-        head = [line.partition(b" ") for line in raw.partition(b"\n\n")[0].split(b"\n")]
-        trees = [value.decode("ascii", "replace") for key, _, value in head if key == b"tree"]
-        parents = [value.decode("ascii", "replace") for key, _, value in head if key == b"parent"]
-        if len(trees) != 1 or not all(OID.fullmatch(one) for one in (*trees, *parents)):
-            raise Refusal(
-                "trust.malformed_commit", f"commit {oid}", "it has no tree, or odd parents"
-            )
-        return Commit(oid, trees[0], tuple(parents))
+        match = COMMIT.match(raw)
+        if match is None or not all(map(is_git_person, match.group("author", "committer"))):
+            what = "not a tree, its parents, an author and a committer, one behind the other"
+            raise Refusal(DAMAGED, f"commit {oid}", what, "see `git fsck`")
+        ids = [word.decode().lower() for word in re.findall(rb" (%b)\n" % GIT_ID, match["ids"])]
+        return Commit(oid, ids[0], tuple(ids[1:]))
 
     def first_parents(self, tip: str) -> list[Commit]:
         """Return the first-parent path, the oldest first."""
@@ -1188,6 +1206,42 @@ class Objects:
             so_far = f"{so_far}/{part}"
         return here
 
+    def raw_id(self, tree: str, path: str) -> str | None:
+        """Return the id of what stands at a path, of whatever mode and beside whatever else.
+
+        Nothing on the way is judged: the id is good for telling apart, and for nothing else.
+        """
+        here: tuple[int, str] = (0o40000, tree)
+        for part in path.split("/"):
+            if here[0] & 0o170000 != 0o40000:
+                return None
+            found = named_in(self._raw_level(here[1], path), part.encode())
+            if found is None:
+                return None
+            here = found
+        return here[1]
+
+    def _raw_level(self, tree: str, where: str) -> list[tuple[bytes, tuple[int, str]]]:
+        if tree not in self.raws:
+            if len(self.raws) >= RAWS_MOST:
+                self.raws.clear()
+            self.raws[tree] = self._unjudged(tree, where)
+        return self.raws[tree]
+
+    def _unjudged(self, tree: str, where: str) -> list[tuple[bytes, tuple[int, str]]]:
+        kind, size = self.header(tree, where)
+        if kind != "tree":
+            raise Refusal(DAMAGED, where, f"a {kind} where a tree belongs", "see `git fsck`")
+        raw, at = self.read(tree, "tree", size, where), 0
+        found = []
+        while at < len(raw):
+            match = RAW_ENTRY.match(raw, at)
+            if match is None or int(match[1], 8) > MODE_MOST:
+                raise Refusal(DAMAGED, where, f"byte {at} starts no entry", "see `git fsck`")
+            at = match.end()
+            found.append((match[2], (int(match[1], 8), match[3].hex())))
+        return found
+
     def file(self, tree: str, path: str, most: int) -> bytes | None:
         """Return the contents of the file at a path, if there is one."""
         found = self.find(tree, path)
@@ -1212,6 +1266,34 @@ class Objects:
 
 def bad_tree(where: str, what: str) -> Refusal:
     return Refusal("walk.bad_tree", where, what, "commit plain files with plain names")
+
+
+MODE_MOST = 0xFFFF
+RAW_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+
+
+def named_in(level: Sequence[tuple[bytes, tuple[int, str]]], name: bytes) -> tuple[int, str] | None:
+    """Return the entry of a name as libgit2 finds it, also in a tree that is out of order.
+
+    By halving for a name that begins like the one sought, or that it begins with; then among the
+    neighbours of which the same is true, first behind it, then before it.
+    """
+
+    def side(at: int) -> int:
+        size = min(len(name), len(level[at][0]))
+        return (name[:size] > level[at][0][:size]) - (name[:size] < level[at][0][:size])
+
+    base, left = 0, len(level)
+    while left and (turn := side(base + left // 2)):
+        base += (left // 2 + 1) * (turn > 0)
+        left = (left - (turn > 0)) // 2
+    if not left:
+        return None
+    middle = base + left // 2
+    behind = takewhile(lambda at: side(at) >= 0, range(middle, len(level)))
+    before = takewhile(lambda at: side(at) <= 0, range(middle - 1, -1, -1))
+    found = (level[at] for at in chain(behind, before))
+    return next((entry for other, entry in found if other == name), None)
 
 
 def raw_entries(raw: bytes, where: str) -> list[tuple[bytes, bytes, str]]:
@@ -1497,6 +1579,44 @@ class State:
         return (serial, self.known[serial]) if serial is not None and serial in self.known else None
 
 
+class Changes:
+    """The commits of a path at which something else stood in one place, by ids that nobody judged.
+
+    A folder that cannot be read is a change like any other, and so is the commit that mends it.
+    """
+
+    def __init__(self, objects: Objects, place: str) -> None:
+        self.objects, self.place = objects, place
+        self.held: str | None = None
+        self.passed = 0
+        self.commits: list[tuple[int, Commit, str | None]] = []
+        self.damaged: tuple[int, Refusal] | None = None
+
+    def pass_by(self, commit: Commit) -> None:
+        """Look at the next commit of the path."""
+        self.passed += 1
+        try:
+            now = self.objects.raw_id(commit.tree, self.place)
+        except Refusal as error:
+            if error.code == MISSING:
+                raise
+            self.damaged = (self.passed, error)
+            return
+        if now != self.held:
+            self.commits.append((self.passed, commit, now))
+        self.held = now
+
+    def all(self, since: int = 0) -> list[tuple[int, Commit, str | None]]:
+        """Return the changes after so many commits, the oldest first: number, commit, id."""
+        if self.damaged is not None and self.damaged[0] > since:
+            raise self.damaged[1]
+        return [one for one in self.commits if one[0] > since]
+
+    def last(self, since: int = 0) -> Commit | None:
+        """Return the last commit after so many that changed what stands there."""
+        return next((commit for _, commit, _ in reversed(self.all(since))), None)
+
+
 @dataclass(frozen=True)
 class Signed:
     """A payload that enough owners signed, and their keys."""
@@ -1550,9 +1670,10 @@ class Repository:
         self.place = f"environments/{environment}"
         self.state = State()
         self.path: list[Commit] = []
-        self.stood: list[tuple[Commit, str, str]] = []
-        self.changer: Commit | None = None
-        self.last_change: Commit | None = None
+        self.folders = Changes(objects, self.place)
+        self.releases = Changes(objects, f"{self.place}/release.json")
+        self.accepted_at = 0
+        self.payloads: dict[str, str | None] = {}
         self.opened: dict[tuple[str, str, str], tuple[Envelope, frozenset[str]]] = {}
         self.copied: set[str] = set()
         self.passed_over: list[tuple[str, Refusal]] = []
@@ -1566,16 +1687,12 @@ class Repository:
         `baseline`: the first judged commit is one that is pinned, so any serial may stand there.
         """
         before: tuple[str | None, ...] | None = None
-        changed_from: str | None = None
         for index, commit in enumerate(path):
             tell(index + 1)
             self.path.append(commit)
             self.roots.pass_by(commit)
-            self._remember_release(commit)
-            release_now = self._id(commit, f"{self.place}/release.json")
-            if release_now != changed_from:
-                self.changer = self.last_change = commit
-                changed_from = release_now
+            self.folders.pass_by(commit)
+            self.releases.pass_by(commit)
             is_tip, places = index == len(path) - 1, self._places(commit)
             if index < start or (places == before and not is_tip):
                 continue
@@ -1590,17 +1707,8 @@ class Repository:
                     raise
                 self.passed_over.append((commit.oid, error))
             else:
-                self.state, self.changer = verdict.state, None
+                self.state, self.accepted_at = verdict.state, index + 1
         return verdict
-
-    def _id(self, commit: Commit, path: str) -> str | None:
-        try:
-            found = self.objects.find(commit.tree, path)
-        except Refusal as error:
-            if error.code == MISSING:
-                raise
-            return None
-        return found.oid if found else None
 
     def _places(self, commit: Commit) -> tuple[str | None, ...]:
         """Return what a verdict depends on; where it is the same, nothing is judged anew."""
@@ -1608,20 +1716,30 @@ class Repository:
             ours = [one for one in self.objects.top(commit.tree) if one[1] in TOPS]
         except Refusal:
             return (commit.tree,)
-        return (self._id(commit, f"{self.place}/release.json"), *map(repr, ours))
+        return (self.releases.held, *map(repr, ours))
 
-    def _remember_release(self, commit: Commit) -> None:
-        """Keep which payload stood in the environment's folder, and when, whoever signed it."""
-        try:
+    def _earlier(self) -> Iterator[tuple[Commit, str, str]]:
+        """Yield which payload stood in the environment's folder, whoever signed it, newest first.
+
+        With the commit that put it there, its digest, and the folder's id.
+        """
+        for _, commit, _ in reversed(self.folders.all()):
             folder = self.objects.folder(commit.tree, self.place)
-            if folder is None or (self.stood and self.stood[-1][2] == folder):
-                return
+            if folder is not None and folder not in self.payloads:
+                self.payloads[folder] = self._digest_in(folder)
+            found = self.payloads[folder] if folder is not None else None
+            if folder is not None and found is not None:
+                yield commit, found, folder
+
+    def _digest_in(self, folder: str) -> str | None:
+        """Return the digest of the payload in an environment's folder, if one can be read."""
+        try:
             entries = self.objects.level(folder, self.place)
-            envelope = self._envelope(folder, self.place, "release", entries)
-            self.stood.append((commit, sha256(envelope.payload), folder))
+            return sha256(self._envelope(folder, self.place, "release", entries).payload)
         except Refusal as error:
-            if error.code == MISSING:
+            if error.code in (MISSING, DAMAGED, "corrupt"):
                 raise
+            return None  # Whatever stood there was no release, so it is nobody's predecessor.
 
     def _commit(self, commit: Commit, *, exact: bool, pinned: bool) -> Verdict:
         root = self.roots.at(commit)
@@ -1723,11 +1841,15 @@ class Repository:
     ) -> State:
         """Return the state after a release that may follow, or refuse it (G3, G4)."""
         state, reset = self.state, self._reset(commit, root)
+        behind = state.high is not None and release.serial <= state.high
+        goes_back = behind and release.serial != state.current
         if reset is not None and state.high is None and self._started_again(release, reset):
             state, reset = replace(state, rebased=reset.release), None
         for found_at, earlier in self._between(release, reset):
             state = self._link(state, earlier, reset.at(self.objects, found_at) if reset else None)
-        here = reset.at(self.objects, self.last_change) if reset and self.last_change else None
+        allowed = self._authority(commit, root, release, span) if goes_back else None
+        last = self.releases.last() if reset is not None else None
+        here = reset.at(self.objects, last) if reset is not None and last is not None else None
         if _obeys(state, release, here):
             self._check_usable(root, release, span)
             return replace(_forward(_forget(state, release), release, applied=True), rebased=here)
@@ -1735,7 +1857,7 @@ class Repository:
         if state.high is not None and release.id == state.at(state.current):
             return state
         if state.high is not None and release.serial <= state.high:
-            return self._back(state, commit, root, release, span)
+            return self._back(state, root, release, span, allowed)
         if state.high is not None or not pinned:
             self._check_next(state, release)
         self._check_usable(root, release, span)
@@ -1751,7 +1873,10 @@ class Repository:
             data = self.objects.file(commit.tree, path, ROOT_MOST)
             if data is None:
                 break
-            before = read_root(read_envelope(data, path).payload, path)
+            try:
+                before = read_root(read_envelope(data, path).payload, path)
+            except Refusal:
+                break  # It is older than what is pinned, or the root in force was not followed.
             if before.reset.get(self.environment) != release:
                 break
             version -= 1
@@ -1760,7 +1885,7 @@ class Repository:
     def _started_again(self, release: Release, reset: Reset) -> bool:
         """Whether a history that begins at a release begins after the reset was obeyed."""
         chain = self._back_to(release, reset.release[0], {})
-        found_at, first = chain[0] if chain else (self.last_change, release)
+        found_at, first = chain[0] if chain else (self.releases.last(), release)
         begins = reset.release in {first.id, first.previous}
         return begins and found_at is not None and reset.at(self.objects, found_at) is not None
 
@@ -1780,7 +1905,7 @@ class Repository:
     ) -> list[tuple[Commit, Release]]:
         """Follow `previous` through what stood here before, down to a serial or a known one."""
         found: list[tuple[Commit, Release]] = []
-        wanted, earlier = release.previous, reversed(self.stood)
+        wanted, earlier = release.previous, self._earlier()
         while wanted is not None and wanted[0] > serial and known.get(wanted[0]) != wanted[1]:
             sought = wanted[1]
             match = next((one for one in earlier if one[1] == sought), None)
@@ -1851,7 +1976,12 @@ class Repository:
             self.warnings.append(f"a host that starts today refuses it: {error}")
 
     def _back(
-        self, state: State, commit: Commit, root: Root, release: Release, span: Span
+        self,
+        state: State,
+        root: Root,
+        release: Release,
+        span: Span,
+        allowed: frozenset[str] | None,
     ) -> State:
         """Return the state after a rollback that a rollback key asked for."""
         if release.serial not in state.known:
@@ -1863,23 +1993,23 @@ class Repository:
             raise self._history("rollback_refused", release, refused + "it was never applied")
         if release.serial < root.serial_floors.get(self.environment, 1):
             raise self._history("rollback_refused", release, refused + "below the root's floor")
-        spent = self._authority(state, commit, root, release, span)
-        if spent is None:
+        if allowed is None:
             raise self._history("rollback_refused", release, refused + "no rollback key signed it")
         self._check_usable(root, release, span)
-        return replace(state, current=release.serial, spent=state.spent | spent)
+        return replace(state, current=release.serial, spent=state.spent | allowed)
 
     def _authority(
-        self, state: State, commit: Commit, root: Root, release: Release, span: Span
+        self, commit: Commit, root: Root, release: Release, span: Span
     ) -> frozenset[str] | None:
         """Return the statement that allows a return (none for a signed commit), or `None`."""
         role = root.rollback.get(self.environment)
         if role is None:
             return None
-        if self.changer is not None:
-            where = f"commit {self.changer.oid}"
+        changer = self.releases.last(self.accepted_at)
+        if changer is not None:
+            where = f"commit {changer.oid}"
             try:
-                raw = self.objects.read(self.changer.oid, "commit", COMMIT_MOST, where)
+                raw = self.objects.read(changer.oid, "commit", COMMIT_MOST, where)
                 signer = commit_signer(read_commit(raw, where), role.keys, span, where)
                 role.require(frozenset({signer.id}), span, where)
             except Refusal:
@@ -1898,10 +2028,10 @@ class Repository:
             mine.require(envelope.good(mine.keys), dates, path)
         except Refusal:
             return None
-        return self._permission(state, root, release, span, envelope.payload, path)
+        return self._permission(root, release, span, envelope.payload, path)
 
     def _permission(
-        self, state: State, root: Root, release: Release, span: Span, payload: bytes, path: str
+        self, root: Root, release: Release, span: Span, payload: bytes, path: str
     ) -> frozenset[str] | None:
         said = read_rollback(payload, path)
         place = (root.repository, self.environment)
@@ -1909,7 +2039,7 @@ class Repository:
         if said["expires"] <= span[0]:
             what = f"the permission to go back ended at {written(said['expires'])}"
             raise Refusal("succession.rollback_lapsed", path, what, "sign a new one")
-        if sha256(payload) in state.spent:
+        if sha256(payload) in self.state.spent:
             what = "this permission to go back was used before"
             raise Refusal("succession.rollback_spent", path, what, "sign a new one")
         covers = (said["to_serial"], said["to_sha256"]) == release.id

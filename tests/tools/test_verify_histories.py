@@ -19,6 +19,7 @@ from controller.trust.keys import Scheme
 from controller.trust.sign import sign_envelope
 from tests.support.world import CARDS, NEW_RANGE, Shop
 from tests.tools.changes import DAY, ENVELOPE, PLACE, ref, with_root
+from tests.tools.oddities import STRAY
 from tests.tools.verdicts import fresh_copy, judge, reconcile
 
 # Said of what git alone cannot tell: the guards' affair, and how long ago something was live.
@@ -31,6 +32,7 @@ class Story:
 
     shop: Shop
     ranges: int = 0
+    strays: bool = False
     log: list[str] = field(default_factory=list)
 
     def next_range(self) -> str:
@@ -96,6 +98,13 @@ class Story:
             return False
 
 
+def stray(story: Story, number: int) -> None:
+    """A file that makes the folder unreadable comes or goes, signed by a rollback key or not."""
+    story.strays = not story.strays
+    by = ("rollback", None)[number % 2]
+    story.shop.commit({STRAY: b"x" if story.strays else None}, by=by)
+
+
 def elsewhere(story: Story, number: int) -> None:
     story.shop.commit({"README.md": str(number).encode() + bytes([10] * len(story.log))})
 
@@ -136,6 +145,7 @@ ACTS: dict[str, Callable[[Story, int], object]] = {
     "strip": lambda story, _: story.strip(),
     "sign again": lambda story, _: story.sign_again(),
     "elsewhere": elsewhere,
+    "a stray file": stray,
     "next root": lambda story, _: with_root(
         lambda root: root.update(expires="2031-01-01T00:00:00Z")
     )(story.shop),
@@ -171,6 +181,7 @@ def played(story: Story, acts: Iterable[tuple[str, int]]) -> None:
     )
 )
 @example(acts=[("floor", 0), ("drop a root", 0), ("next root by one", 0)])
+@example(acts=[("publish", 0), ("a stray file", 1), ("go back", 0), ("a stray file", 0)])
 @example(acts=[("publish two", 0), ("reset", 1), ("follow", 1), ("go back signed", 0)])
 def test_both_judges_agree_after_every_commit(
     audited_day: tuple[Path, str], server_url: str, acts: list[tuple[str, int]]
