@@ -10,7 +10,7 @@ from pathlib import Path
 
 from controller.app import doctor_files, doctor_host, doctor_repository, host
 from controller.app.doctor_database import database
-from controller.app.doctor_look import LOOK_SECONDS, Check, Verdict, look, ok, refused
+from controller.app.doctor_look import LOOK_SECONDS, Check, Verdict, look, ok, refused, warn
 from controller.app.settings import Settings, load, named_file
 from controller.kernel.errors import ControllerError
 from controller.kernel.instants import Clock
@@ -25,6 +25,9 @@ _HOST: tuple[tuple[str, Callable[[], Check]], ...] = (
     ("descriptors", doctor_host.descriptors),
     ("memory", doctor_host.memory),
 )
+
+_IN_REPOSITORY = {"repository disk", "objects", "packing", "remote", "audit branch"}
+"""What can only be looked at where the repository opens: that it does not is said once."""
 
 
 def examine(config: Path | None, clock: Clock, *, seconds: float = LOOK_SECONDS) -> Iterator[Check]:
@@ -42,8 +45,14 @@ def examine(config: Path | None, clock: Clock, *, seconds: float = LOOK_SECONDS)
         return
     serves = f"{settings.controller.name} serves {settings.controller.environment}"
     yield ok("settings", serves)
+    gone = False
     for name, at in _looks(settings, file, clock):
-        yield look(name, at, seconds=seconds)
+        if gone and name in _IN_REPOSITORY:
+            yield warn(name, "not looked at: the repository cannot be opened", "mend that first")
+            continue
+        check = look(name, at, seconds=seconds)
+        yield check
+        gone |= name == "repository" and (check.late or not doctor_repository.opens(settings))
     yield from database(settings, clock, seconds)
 
 
@@ -53,12 +62,13 @@ def _looks(
     state = settings.path(settings.controller.state_dir)
     yield "disk", lambda: doctor_files.disk("disk", state)
     yield "fsync", lambda: doctor_files.sync(state)
+    yield "settings file", lambda: doctor_files.settings_file(file)
+    yield "secrets", lambda: doctor_files.secrets(settings, file)
+    yield "repository", lambda: doctor_repository.repository(settings)
     yield (
         "repository disk",
         lambda: doctor_files.disk("repository disk", host.artifact_repository(settings).git_dir),
     )
-    yield "secrets", lambda: doctor_files.secrets(settings, file)
-    yield "repository", lambda: doctor_repository.repository(settings)
     yield "objects", lambda: doctor_repository.objects(settings)
     yield "packing", lambda: doctor_repository.loose(settings)
     yield "remote", lambda: doctor_repository.remotes(settings)

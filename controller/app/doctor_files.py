@@ -63,6 +63,30 @@ def secrets(settings: Settings, named: Path) -> Check:
     return owned("secrets", file) or ok("secrets", f"{file} is ours alone")
 
 
+def settings_file(named: Path) -> Check:
+    """Look at who may change the settings: pin, baseline and the audit key's path stand there.
+
+    Whoever may write a folder on the way can put another file in its place, unless the folder is
+    sticky, as `/tmp` is.
+    """
+    file = named.resolve()
+    for place in (file, *file.parents):
+        mode = place.stat().st_mode
+        is_sticky = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
+        if mode & _OTHERS_WRITE and not is_sticky:
+            what = "it" if place == file else f"{file}, through {place},"
+            return fail(
+                "settings file",
+                f"{place}: others may change {what} ({stat.S_IMODE(mode):04o}): whom this host "
+                "trusts stands there",
+                f"chmod go-w {place}",
+            )
+        wrong = owned("settings file", place)
+        if wrong is not None:
+            return wrong
+    return ok("settings file", f"{file} can be changed by us alone")
+
+
 def pin_file(settings: Settings) -> Check:
     """Look at who may change the pinned root."""
     file = settings.path(settings.trust.root)

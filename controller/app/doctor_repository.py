@@ -28,6 +28,15 @@ LOOSE_WARN = 20_000
 _REMOTE_SECONDS = 10.0
 
 
+def opens(settings: Settings) -> bool:
+    """Whether there is a repository to look at."""
+    try:
+        host.artifact_repository(settings)
+    except (ControllerError, OSError):
+        return False
+    return True
+
+
 def repository(settings: Settings) -> Check:
     """Look at the branch that is followed, and whether it grew out of the baseline."""
     found, branch = host.artifact_repository(settings), settings.repository.branch

@@ -19,8 +19,9 @@ def test_a_host_that_lacks_nothing_passes(desk: Desk) -> None:
     assert code == 0
     assert set(checks) == {
         *("python", "git", "ssh-keygen", "locale", "descriptors", "memory", "settings"),
-        *("disk", "fsync", "repository disk", "secrets", "repository", "objects", "packing"),
+        *("disk", "fsync", "settings file", "repository disk", "secrets", "repository", "objects"),
         *(
+            "packing",
             "remote",
             "root file",
             "root",
@@ -166,9 +167,40 @@ def test_a_pin_that_others_may_change_fails(paper_desk: Desk) -> None:
     assert verdict_of(paper_desk, "root file") == "ok"
 
 
+@pytest.mark.parametrize(
+    ("of_folder", "mode"), [(False, 0o666), (False, 0o664), (True, 0o777), (True, 0o775)]
+)
+def test_settings_that_others_may_change_fail(
+    paper_desk: Desk, mode: int, *, of_folder: bool
+) -> None:
+    place = paper_desk.config.parent if of_folder else paper_desk.config
+    before = place.stat().st_mode
+    assert verdict_of(paper_desk, "settings file") == "ok"
+    place.chmod(mode)
+
+    check = checks_of(paper_desk)[1]["settings file"]
+
+    assert check["verdict"] == "fail"
+    assert str(place) in check["message"]
+    subprocess.run(check["hint"].split(), check=True)
+    assert verdict_of(paper_desk, "settings file") == "ok"
+    place.chmod(before)
+
+
+def test_settings_in_a_sticky_folder_are_ours_alone(paper_desk: Desk) -> None:
+    paper_desk.config.parent.chmod(0o1777)
+
+    assert verdict_of(paper_desk, "settings file") == "ok"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
 @pytest.mark.parametrize(
-    ("file", "name"), [("countersign-audit", "audit key"), ("1.root.json", "root file")]
+    ("file", "name"),
+    [
+        ("countersign-audit", "audit key"),
+        ("1.root.json", "root file"),
+        ("countersign.toml", "settings file"),
+    ],
 )
 def test_a_file_that_belongs_to_somebody_else_is_named(
     paper_desk: Desk, file: str, name: str

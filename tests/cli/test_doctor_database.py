@@ -112,6 +112,11 @@ def test_a_server_that_does_not_sync_is_warned_of_and_the_embedded_one_does(
     assert [checks[name]["verdict"] for name in ("durability", "rights")] == ["ok", "ok"]
 
 
+def test_a_server_on_this_host_is_no_second_clock(desk: Desk, laptop: Desk) -> None:
+    for host in (laptop, desk):
+        assert "the same clock" in checks_of(host)[1]["clock"]["message"]
+
+
 def test_another_root_than_the_one_that_was_accepted_is_named(desk: Desk) -> None:
     desk.run("reconcile", "--once")
     assert verdict_of(desk, "known root") == "ok"
