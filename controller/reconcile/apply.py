@@ -66,6 +66,7 @@ def _advance(world: World, decision: Decision, lease: Lease) -> Applied:
         commit=decision.commit,
         root_version=decision.succession.release.root.root.version,
         now=decision.now,
+        newest_root=decision.succession.release.root.root.version,
     )
     _remember(world, decision)
     return applied
@@ -79,7 +80,10 @@ def _apply(
     new = _applied(world, decision, number)
     with connection.pipeline():
         _remember(world, decision)
-        applied = control.compare_and_set(connection, lease, expected=before, new=new)
+        # A root that another pass kept meanwhile may take away a key that this release needs.
+        applied = control.compare_and_set(
+            connection, lease, expected=before, new=new, newest_root=new.root_version
+        )
     shards = decision.plan.shards if decision.plan.shards is not None else decision.changes
     directory.apply(
         connection,

@@ -23,9 +23,8 @@ from controller.kernel.errors import Refused
 from controller.kernel.objects import Oid
 from controller.plan.guards import GuardTripped
 from controller.reconcile.apply import apply
-from controller.reconcile.decide import Decision, decide
+from controller.reconcile.decide import Decision, decide, held_root
 from controller.reconcile.keeping import keep_roots
-from controller.reconcile.pinned import check_pin
 from controller.reconcile.world import NoBaseline, World
 from controller.stores.control import outbox
 from controller.stores.control import store as control
@@ -37,10 +36,26 @@ from controller.stores.control.model import (
     OutboxKind,
     StaleWriter,
 )
+from controller.trust.keys import KeyId
+from controller.trust.root import Root
 
 # How long a pass that was overtaken lets the other one go on before it looks again.
 PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 _OVERTAKEN = (StaleWriter, Fenced, LeaseHeld, DatabaseBusy)
+
+
+class TrailNotGranted(Refused):
+    """The key that this host signs its audit trail with is not one of the root's for it."""
+
+    code = "cycle.trail_not_granted"
+
+    def __init__(self, controller: str, *, key: KeyId, root: int) -> None:
+        super().__init__(
+            f"root {root} does not let {key} sign the audit trail of {controller}",
+            hint="set audit.key to the controller's key, or let a new root list this one "
+            "(`countersign root propose`); nothing was applied",
+        )
+        self.controller, self.key, self.root = controller, key, root
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,7 @@ def run_pass(world: World) -> Outcome:
     with collector.resting():
         try:
             decision = decide(world, before, target, now)
+            check_trail(world, decision.succession.release.root.root)
             if decision.held:
                 raise GuardTripped(decision.trips, plan=decision.plan.digest)
         except Refused:
@@ -128,7 +144,19 @@ def check_settled(world: World, before: Applied) -> None:
 
     A pin stays as it is while a world is open, and roots are only added: those read last will do.
     """
-    check_pin(world.recall, world.pin, world.recall.remembered(world.environment, before))
+    remembered = world.recall.remembered(world.environment, before)
+    check_trail(world, held_root(world, remembered).root)
+
+
+def check_trail(world: World, root: Root) -> None:
+    """Raise `TrailNotGranted` where nobody could believe what this host would sign.
+
+    One wrong link breaks a trail for good, so this is asked before anything is recorded.
+    """
+    if world.signer is None:
+        return
+    if world.signer.public.id not in {key.id for key in root.audit_keys(world.controller)}:
+        raise TrailNotGranted(world.controller, key=world.signer.public.id, root=root.version)
 
 
 def publish_owed(world: World) -> Published:

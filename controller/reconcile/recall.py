@@ -7,13 +7,13 @@ roots count for the bytes they were made from, and hashes for the tree whose fil
 from dataclasses import replace
 from typing import Any
 
-from controller.adapters.postgres import Connection
+from controller.adapters.postgres import Connection, reading
 from controller.artifacts.proven import Directories
 from controller.stores.control import known
 from controller.stores.control import store as control
 from controller.stores.control.known import Known
 from controller.stores.control.memory import DatabaseMemory
-from controller.stores.control.model import Applied, AppliedBundle
+from controller.stores.control.model import Applied, AppliedBundle, StaleWriter
 from controller.trust import root
 from controller.trust.memory import LatestRemembered
 from controller.trust.root import Pin, TrustedRoot
@@ -37,11 +37,16 @@ class Recall:
         """Return what was accepted up to one state of production.
 
         Roots are asked for each time: they may be accepted, or pinned anew, while nothing moves.
+        What is remembered was read at one moment; raises `StaleWriter` when that is another one.
         """
         if self._known is None or before is None or before != self._before:
-            self.learn(before, known.read(self._connection, environment))
-            assert self._known is not None
-            return self._known
+            with reading(self._connection):
+                found = control.read_applied(self._connection, environment)
+                accepted = known.read(self._connection, environment)
+            if found != before:
+                raise StaleWriter(environment, expected=_number(before), found=_number(found))
+            self.learn(before, accepted)
+            return accepted
         return replace(self._known, roots=control.roots(self._connection))
 
     def live(self, environment: str, before: Applied) -> tuple[AppliedBundle, ...]:
@@ -67,3 +72,7 @@ class Recall:
                 self._roots.clear()
             self._roots[chain] = root.follow(pinned, envelopes)
         return self._roots[chain]
+
+
+def _number(applied: Applied | None) -> int:
+    return applied.revision if applied is not None else 0

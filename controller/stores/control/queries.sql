@@ -32,8 +32,12 @@ UPDATE controller.applied
        reset_serial = %(reset_serial)s, reset_sha256 = %(reset_sha256)s
  WHERE environment = %(environment)s AND revision = %(expected)s
    AND commit = %(expected_commit)s AND epoch <= %(epoch)s
+   AND NOT EXISTS (SELECT FROM controller.root WHERE version > %(newest_root)s)
 RETURNING environment, repository, commit, release_sha256, serial_current, serial_high, root_version,
           policies_digest, revision, epoch, max_time_seen, applied_at, reset_serial, reset_sha256;
+
+-- name: later_root
+SELECT version FROM controller.root WHERE version > %(newest_root)s LIMIT 1;
 
 -- name: share_lease
 SELECT holder, epoch FROM controller.lease WHERE environment = %(environment)s FOR SHARE;

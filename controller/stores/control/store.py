@@ -28,6 +28,7 @@ from controller.stores.control.model import (
 from controller.stores.control.statements import QUERIES, every, one, run
 
 REVISIONS_MAX = 2**62
+ROOTS_MAX = 2**62
 
 
 def read_applied(connection: Connection[Any], environment: str) -> Applied | None:
@@ -37,26 +38,40 @@ def read_applied(connection: Connection[Any], environment: str) -> Applied | Non
 
 
 def compare_and_set(
-    connection: Connection[Any], lease: Lease, *, expected: Applied | None, new: Applied
+    connection: Connection[Any],
+    lease: Lease,
+    *,
+    expected: Applied | None,
+    new: Applied,
+    newest_root: int = ROOTS_MAX,
 ) -> Applied:
     """Make `new` what production is at, if it is still at `expected` and the lease is still ours.
 
     Returns it as it stands now. Raises `Fenced` when another holder has taken over, `StaleWriter`
-    when production has moved, `OtherEnvironment` when the database serves another one. From here to
-    the end of the transaction nobody else can write.
+    when production has moved, or a root beyond `newest_root` was accepted, `OtherEnvironment` when
+    the database serves another one. From here to the end of the transaction nobody else can write.
     """
     revision = 0 if expected is None else expected.revision
     facts = _row(new) | {
         "epoch": lease.epoch,
         "expected": revision,
         "expected_commit": None if expected is None else expected.commit,
+        "newest_root": newest_root,
     }
-    query = QUERIES["insert_applied" if expected is None else "update_applied"]
     leases.fence(connection, lease)
-    put = one(connection, query, facts)
+    if expected is None:
+        put = _insert(connection, facts)
+    else:
+        put = one(connection, QUERIES["update_applied"], facts)
     if put is not None:
         return Applied(**put)
     raise _stale(connection, new.environment, expected=revision)
+
+
+def _insert(connection: Connection[Any], facts: dict[str, Any]) -> dict[str, Any] | None:
+    if one(connection, QUERIES["later_root"], {"newest_root": facts["newest_root"]}) is not None:
+        return None
+    return one(connection, QUERIES["insert_applied"], facts)
 
 
 def check_nothing_applied(connection: Connection[Any], lease: Lease) -> None:
@@ -210,11 +225,12 @@ def advance(
     commit: Oid,
     root_version: int,
     now: datetime,
+    newest_root: int = ROOTS_MAX,
 ) -> Applied:
     """Move the accepted commit on although production stays as it is; return the new state."""
     seen = max(now, applied.max_time_seen)
     moved = replace(applied, commit=commit, root_version=root_version, max_time_seen=seen)
-    return compare_and_set(connection, lease, expected=applied, new=moved)
+    return compare_and_set(connection, lease, expected=applied, new=moved, newest_root=newest_root)
 
 
 def _row(applied: Applied) -> dict[str, Any]:

@@ -1,0 +1,127 @@
+"""Somebody else moves between a pass's looks, or its look and its act: it lets go, and looks again.
+
+And a host whose audit trail nobody could believe records nothing.
+"""
+
+from typing import Any
+
+import pytest
+
+from controller.authoring.starting import ENVIRONMENT
+from controller.reconcile.apply import apply
+from controller.reconcile.cycle import TrailNotGranted, run_pass
+from controller.reconcile.decide import decide
+from controller.stores.control.model import StaleWriter
+from controller.trust.core import ThresholdNotMet
+from controller.trust.root import NoRole
+from tests.reconcile.test_decide import rotate
+from tests.support.world import NEW_RANGE, OTHER_RANGE, Shop
+
+
+def without_bob(shop: Shop) -> None:
+    """Commit a root under which bob signs no release any more; the newest release needs him."""
+    bob = shop.signer("bob").public.id
+
+    def change(document: dict[str, Any]) -> None:
+        document["roles"]["release"][ENVIRONMENT]["keys"].remove(bob)
+
+    rotate(shop, change, by=("alice", "carol"))
+
+
+def test_what_is_remembered_belongs_to_the_state_that_it_was_asked_for(shop: Shop) -> None:
+    slow = shop.world()
+    before = shop.applied()
+    shop.publish(add=[NEW_RANGE])
+    run_pass(shop.world())
+
+    with pytest.raises(StaleWriter):
+        slow.recall.known(ENVIRONMENT, before)
+
+    now = shop.applied()
+    assert now is not None
+    assert {one.version for one in slow.recall.live(ENVIRONMENT, now)} == {
+        one.version for one in shop.world().recall.live(ENVIRONMENT, now)
+    }
+
+
+@pytest.mark.stops("incident.11-root-rollback")
+def test_a_root_that_another_pass_kept_meanwhile_stops_what_was_decided_before(shop: Shop) -> None:
+    shop.publish(add=[NEW_RANGE])
+    slow = shop.world()
+    decision = decide(slow, shop.applied(), shop.tip, shop.clock.now())
+    without_bob(shop)
+    with pytest.raises(ThresholdNotMet):
+        run_pass(shop.world())
+    assert shop.held_root_version() == 2
+
+    with pytest.raises(StaleWriter):
+        apply(slow, decision)
+
+    assert (shop.revision, NEW_RANGE.split(",")[0][:6] in shop.ranges()) == (1, False)
+
+
+@pytest.mark.stops("incident.11-root-rollback")
+def test_a_root_kept_meanwhile_stops_a_first_revision(new_shop: Shop) -> None:
+    (parent,) = new_shop.repository.parents_of(new_shop.baseline)
+    slow = new_shop.world()
+    decision = decide(slow, None, new_shop.baseline, new_shop.clock.now())
+    new_shop.baseline = parent
+    without_bob(new_shop)
+    with pytest.raises(ThresholdNotMet):
+        run_pass(new_shop.world())
+    assert new_shop.held_root_version() == 2
+
+    with pytest.raises(StaleWriter):
+        apply(slow, decision)
+
+    assert new_shop.revision == 0
+
+
+@pytest.mark.allows("incident.11-root-rollback")
+def test_what_was_decided_under_the_newest_root_is_applied(shop: Shop) -> None:
+    without_bob(shop)
+    with pytest.raises(ThresholdNotMet):
+        run_pass(shop.world())
+    shop.release(shop.statement(), by=("alice", "carol"))
+    world = shop.world()
+
+    apply(world, decide(world, shop.applied(), shop.tip, shop.clock.now()))
+
+    applied = shop.applied()
+    assert applied is not None
+    assert (applied.commit, applied.root_version) == (shop.tip, 2)
+
+
+def test_a_key_that_the_root_does_not_name_signs_no_trail(shop: Shop) -> None:
+    shop.publish(add=[NEW_RANGE])
+
+    with pytest.raises(TrailNotGranted):
+        run_pass(shop.world(signer=shop.signer("alice")))
+
+    assert shop.revision == 1
+    run_pass(shop.world())
+    assert shop.revision == 2
+
+
+def test_a_controller_that_the_root_does_not_name_signs_no_trail(shop: Shop) -> None:
+    shop.publish(add=[NEW_RANGE])
+
+    with pytest.raises(NoRole, match="other"):
+        run_pass(shop.world(controller="other"))
+
+    assert shop.revision == 1
+    assert not list(shop.repository.references("refs/heads/audit/other"))
+
+
+def test_owed_records_are_not_signed_by_another_key_either(
+    shop: Shop,
+) -> None:
+    shop.publish(add=[OTHER_RANGE])
+    run_pass(shop.world(signer=None))
+    trail = shop.repository.references("refs/heads/audit/")
+
+    with pytest.raises(TrailNotGranted):
+        run_pass(shop.world(signer=shop.signer("alice")))
+
+    assert shop.repository.references("refs/heads/audit/") == trail
+    assert len(run_pass(shop.world()).published.commits) == 1
