@@ -137,7 +137,7 @@ def files_root(
     work = _Work(objects, memory)
     work.open(tree, path, base, depth=1)
     work.hash_files(path)
-    return _summary(work.fold(tree))
+    return _summary(work.fold(tree, path))
 
 
 class _Work:
@@ -193,13 +193,13 @@ class _Work:
                 raise Corrupt(f"{file.path}: not as long as its header says")
             file.node.fresh[file.name] = _file(file.name, file.oid, data)
 
-    def fold(self, tree: Oid) -> Record:
+    def fold(self, tree: Oid, path: str) -> Record:
         """Make the records of all listed directories, from the deepest up, and keep them."""
         for oid, here in self.nodes.items():
             for name, child in here.below:
                 here.fresh[name] = _directory(child, self.records[child])
             record = self.records[oid] = here.before.changed(here.level, here.fresh)
-            _refuse_many(record)
+            _check_size(record, path)
             self.memory.put(oid, record, here.base)
         return self.records[tree]
 
@@ -212,15 +212,26 @@ def _file(name: str, oid: Oid, data: bytes) -> Item:
 
 
 def _directory(oid: Oid, record: Record) -> Item:
-    return Item(True, oid, record.digest, *record.sums)
+    files, rows, size, documents, documents_size, folders = record.sums
+    counts = (files, rows, size, documents, documents_size, folders + 1)
+    return Item(True, oid, record.digest, *counts, record.height)
 
 
-def _refuse_many(record: Record) -> None:
-    # Shared directories are hashed once, so only their sums tell how many paths there are.
-    table_files, _, _, document_files, _ = record.sums
-    files = table_files + document_files
-    if files > ENTRIES_MAX:
-        raise TooLarge("", size=files, size_max=ENTRIES_MAX, unit="files")
+def _check_size(record: Record, path: str) -> None:
+    """Raise unless a directory and all below it is as small as what we read.
+
+    Directories are hashed once wherever they stand, or were before: what a record adds up to is
+    the same whoever remembers it, and so is the verdict.
+    """
+    table_files, _, table_bytes, document_files, document_bytes, folders = record.sums
+    entries = table_files + document_files + folders
+    size = table_bytes + document_bytes
+    if entries > ENTRIES_MAX:
+        raise TooLarge(path, size=entries, size_max=ENTRIES_MAX, unit="entries")
+    if size > TOTAL_SIZE_MAX_BYTES:
+        raise TooLarge(path, size=size, size_max=TOTAL_SIZE_MAX_BYTES)
+    if record.height > DEPTH_MAX:
+        raise TooLarge(path, size=record.height, size_max=DEPTH_MAX, unit="levels")
 
 
 def _summary(record: Record) -> FilesSummary:

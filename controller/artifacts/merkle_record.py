@@ -6,10 +6,11 @@
 
 A record is kept whole, or as what changed since an earlier one:
 
-    record = "merkle 3\\n" + for each entry:
+    record = "merkle 4\\n" + for each entry:
              length of the name (1 byte), kind (1 byte: "f", "d", or "-" for gone since the base),
              name, and unless it is gone: git id (20 bytes), digest (32 bytes); files, rows and
-             bytes of tables, files and bytes of documents (4, 4, 8, 4 and 8 bytes, big endian)
+             bytes of tables, files and bytes of documents, folders (4, 4, 8, 4, 8 and 4 bytes, big
+             endian), height (1 byte)
 
 A small change in a wide directory is a few entries, not a thousand. Nobody outside reads this form:
 a record of another version is forgotten, never an error.
@@ -29,12 +30,12 @@ from controller.kernel.objects import Oid
 
 _FILE_TAG, _TREE_TAG = b"countersign file v1\n", b"countersign tree v1\n"
 _NAME_LENGTH = struct.Struct(">H")
-_MAGIC = b"merkle 3\n"
+_MAGIC = b"merkle 4\n"
 _HEAD = struct.Struct(">Bc")
-_BODY = struct.Struct(">20s32s2IQIQ")
+_BODY = struct.Struct(">20s32s2IQIQIB")
 _FILE, _DIRECTORY, _GONE = b"f", b"d", b"-"
-_FIRST_COUNT = 3
-_NO_COUNTS = (0,) * 5
+_FIRST_COUNT, _LAST_COUNT = 3, 8
+_NO_COUNTS = (0,) * 6
 
 
 class ForeignRecord(Corrupt):
@@ -57,6 +58,10 @@ class Item(NamedTuple):
     table_bytes: int = 0
     document_files: int = 0
     document_bytes: int = 0
+    folders: int = 0
+    """Directories: this one and those below it, once for each path that leads to them."""
+    height: int = 0
+    """Levels of directories: 0 of a file, 1 of a directory that holds files alone."""
 
 
 class Record(dict[str, Item]):
@@ -76,6 +81,9 @@ class Record(dict[str, Item]):
         made.parts = self.parts | {name: _part(name, one) for name, one in fresh.items()}
         less, more = _added(map(self.__getitem__, fresh)), _added(fresh.values())
         made.sums = tuple([a - b + c for a, b, c in zip(self.sums, less, more, strict=True)])
+        most = 1 + max([one.height for one in fresh.values()], default=0)
+        if most >= self.height or all(self[name].height + 1 < self.height for name in fresh):
+            made.height = max(most, self.height)  # whoever was highest was not lowered
         _ = self.digest  # who is asked next is `made`, which has the parts now
         del self.parts
         return made
@@ -97,8 +105,13 @@ class Record(dict[str, Item]):
 
     @cached_property
     def sums(self) -> tuple[int, ...]:
-        """The sums of the entries' counts, in their order."""
+        """The sums of the entries' counts, in their order; height is none."""
         return _added(self.values())
+
+    @cached_property
+    def height(self) -> int:
+        """How many levels of directories there are, this one among them."""
+        return 1 + max([item.height for item in self.values()], default=0)
 
 
 def _part(name: str, item: Item) -> bytes:
@@ -108,7 +121,7 @@ def _part(name: str, item: Item) -> bytes:
 
 def _added(items: Iterable[Item]) -> tuple[int, ...]:
     """Return the sums of items' counts; a wide directory has a thousand."""
-    columns = list(zip(*items, strict=True))[_FIRST_COUNT:]
+    columns = list(zip(*items, strict=True))[_FIRST_COUNT : _LAST_COUNT + 1]
     return tuple([sum(column) for column in columns]) or _NO_COUNTS
 
 

@@ -262,9 +262,8 @@ def _key(value: object, pointer: str, revocation: Revocation | None) -> PublicKe
         raise MalformedRoot(f"{pointer}/scheme", "must be 'ed25519' or 'sshsig'")
     if public.kind is Kind.SK_ED25519 and scheme is not Scheme.SSHSIG:
         raise MalformedRoot(f"{pointer}/scheme", "a security key signs as 'sshsig' only")
-    start, end = members.get("not_before"), members.get("not_after")
-    not_before = None if start is None else _instant(start, f"{pointer}/not_before")
-    not_after = None if end is None else _instant(end, f"{pointer}/not_after")
+    not_before = _date(members, "not_before", pointer)
+    not_after = _date(members, "not_after", pointer)
     if not_before is not None and not_after is not None and not_after <= not_before:
         raise MalformedRoot(f"{pointer}/not_after", "is not after not_before")
     return PublicKey(
@@ -277,6 +276,16 @@ def _key(value: object, pointer: str, revocation: Revocation | None) -> PublicKe
         revoked_at=None if revocation is None else revocation.at,
         revoked_reason="" if revocation is None else revocation.reason,
     )
+
+
+def _date(members: Mapping[str, object], name: str, pointer: str) -> datetime | None:
+    """Return a date that may be absent; `null` is not the way to say so."""
+    if name not in members:
+        return None
+    if members[name] is None:
+        hint = "leave it out: without it the key counts on that side for as long as the root does"
+        raise MalformedRoot(f"{pointer}/{name}", "is null", hint=hint)
+    return _instant(members[name], f"{pointer}/{name}")
 
 
 def _revocation(value: object, pointer: str) -> Revocation:

@@ -123,6 +123,87 @@ def test_folders_shared_ten_milliard_times_are_refused_at_once() -> None:
         files_root(objects, oid, "files", NoMemory())
 
 
+def verdicts(objects: MemoryObjects, trees: list[Oid]) -> list[str | None]:
+    """What is said of the last tree by who knows nothing, and by who saw those before it."""
+    found: list[str | None] = []
+    for memory, bases in ((NoMemory(), False), (DictMemory(), False), (DictMemory(), True)):
+        base, said = None, None
+        for tree in trees:
+            try:
+                files_root(objects, tree, "files", memory, base=base if bases else None)
+                base, said = tree, None
+            except TooLarge as error:
+                said = error.unit
+        found.append(said)
+    return found
+
+
+def deeper(objects: MemoryObjects, oid: Oid, levels: int) -> list[Oid]:
+    """Put a tree into a folder, that into another, and so on; return all of them."""
+    chain = [oid]
+    for _ in range(levels):
+        chain.append(objects.put("tree", raw_tree([(b"40000", b"d", chain[-1])])))
+    return chain
+
+
+@pytest.mark.parametrize(("levels", "said"), [(12, None), (13, "levels"), (14, "levels")])
+def test_a_memory_does_not_change_how_deep_a_folder_may_be(levels: int, said: str | None) -> None:
+    objects = MemoryObjects()
+    chain = deeper(objects, objects.tree({"x.txt": b"1"}), levels - 1)
+
+    assert verdicts(objects, chain) == [said] * 3
+
+
+@pytest.mark.parametrize(("levels", "said"), [(11, None), (12, "levels")])
+def test_a_folder_is_as_deep_as_its_longest_path_also_where_it_is_shared(
+    levels: int, said: str | None
+) -> None:
+    objects = MemoryObjects()
+    chain = deeper(objects, objects.tree({"x.txt": b"1"}), levels - 2)
+    above = objects.put("tree", raw_tree([(b"40000", b"d", chain[-1])]))
+    top = raw_tree([(b"40000", b"a", chain[-1]), (b"40000", b"b", above)])
+
+    assert verdicts(objects, [*chain, above, objects.put("tree", top)]) == [said] * 3
+
+
+def test_a_folder_may_become_lower_again() -> None:
+    objects, memory = MemoryObjects(), DictMemory()
+    names = {f"n{number:02}": {"x": b"1"} for number in range(20)}
+    low = objects.tree(names)
+    high = objects.tree({**names, "n07": {"d": {"d": {"x": b"1"}}}})
+    base = None
+    for tree, height in ((low, 2), (high, 4), (low, 2), (high, 4)):
+        files_root(objects, tree, "files", memory, base=base)
+        assert memory.records[tree].height == height
+        base = tree
+        memory.records = {tree: memory.records[tree]}
+
+
+def test_folders_count_as_entries_wherever_they_stand() -> None:
+    objects = MemoryObjects()
+    empty = objects.put("tree", b"")
+    wide = objects.put("tree", raw_tree((b"40000", b"e%05d" % i, empty) for i in range(20_000)))
+    nine, ten = (
+        objects.put("tree", raw_tree((b"40000", b"d%02d" % i, wide) for i in range(count)))
+        for count in (9, 10)
+    )
+
+    assert verdicts(objects, [wide, nine]) == [None] * 3
+    assert verdicts(objects, [wide, nine, ten]) == ["entries"] * 3
+
+
+def test_shared_files_weigh_as_often_as_they_stand_there() -> None:
+    objects = MemoryObjects()
+    big = objects.tree({"x.csv": bytes(40 << 20)})
+    hundred, more = (
+        objects.put("tree", raw_tree((b"40000", b"d%03d" % i, big) for i in range(count)))
+        for count in (102, 103)
+    )
+
+    assert verdicts(objects, [big, hundred]) == [None] * 3
+    assert verdicts(objects, [big, hundred, more]) == ["bytes"] * 3
+
+
 def test_a_link_below_has_no_root() -> None:
     objects = MemoryObjects()
     tree = objects.put("tree", raw_tree([(b"120000", b"a", objects.blob(b"/etc/passwd"))]))

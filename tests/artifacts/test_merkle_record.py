@@ -14,7 +14,9 @@ from controller.kernel.objects import Oid
 
 
 def item(number: int, *, is_tree: bool = False) -> Item:
-    return Item(is_tree, Oid(bytes([number]) * 20), bytes([number]) * 32, 1, 2**31, 2**40, 3, 4)
+    return Item(
+        is_tree, Oid(bytes([number]) * 20), bytes([number]) * 32, 1, 2**31, 2**40, 3, 4, 5, 6
+    )
 
 
 OLD = Record({"a.csv": item(1), "b": item(2, is_tree=True), "c.json": item(3)})
@@ -40,7 +42,7 @@ def test_a_change_is_as_long_as_what_changed() -> None:
     assert len(pack_change(changed, wide)) < 120 < len(pack(changed)) / 100
 
 
-@pytest.mark.parametrize("packed", [b"", b"other\n", b"merkle 2\nof an earlier version"])
+@pytest.mark.parametrize("packed", [b"", b"other\n", b"merkle 3\nof an earlier version"])
 def test_a_record_in_another_form_is_forgotten(packed: bytes) -> None:
     assert unpack([packed]) is None
     assert unpack([pack(OLD), packed]) is None

@@ -324,3 +324,17 @@ def test_a_date_of_a_key_that_is_none_is_refused_at_its_place(date: str) -> None
         read(made)
 
     assert refusal.value.pointer == f"{ALICES}/{date}"
+
+
+@pytest.mark.parametrize("date", ["not_before", "not_after"])
+def test_a_date_of_a_key_is_left_out_and_never_null(date: str) -> None:
+    made = document(ALICE)
+    made["keys"][ALICE.id].pop(date, None)
+    read(made)
+    made["keys"][ALICE.id][date] = None
+
+    with pytest.raises(MalformedRoot) as refusal:
+        read(made)
+
+    assert (refusal.value.pointer, refusal.value.reason) == (f"{ALICES}/{date}", "is null")
+    assert refusal.value.hint.startswith("leave it out")
