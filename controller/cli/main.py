@@ -10,6 +10,7 @@ Command modules import nothing heavy at their top: a command pays only for what 
 import os
 import platform
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -53,6 +54,19 @@ class SystemRefused(Unavailable):
     def __init__(self, error: OSError) -> None:
         where = f"{error.filename}: " if error.filename else ""
         super().__init__(f"{where}{error.strerror or error}", hint="disk full, or not allowed?")
+
+
+class Unexpected(Unavailable):
+    """Something went wrong that has no error of its own; what was seen stands above it."""
+
+    code = "cli.unexpected"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this should not have happened",
+            hint="what a transaction had begun is undone; look at what stands above: a database "
+            "that somebody changed by hand, or a mistake in countersign, which please report",
+        )
 
 
 app = typer.Typer(
@@ -160,3 +174,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         complain(SystemRefused(error))
         sys.exit(SystemRefused.exit_code)
+    except Exception:  # noqa: BLE001  exit code 1 would say "differences" to whoever scripts us
+        traceback.print_exc()
+        complain(Unexpected())
+        sys.exit(Unexpected.exit_code)
