@@ -16,6 +16,7 @@ from benchmarks.publish import TenRows, key
 from benchmarks.world import oid
 from controller.adapters.git import Author, GitRepository, commit_content
 from controller.adapters.postgres import Connection, transaction
+from controller.audit.commit import EMPTY_TREE
 from controller.kernel.objects import Oid
 from controller.trust.sign import sign_commit
 
@@ -59,7 +60,7 @@ def ten_rows(
             )
     author = Author("Floor", "floor@localhost", _WHEN)
     parents = [tip] if tip is not None else []
-    content = commit_content(repository.empty_tree(), parents, author, "\n".join(digests))
+    content = commit_content(EMPTY_TREE, parents, author, "\n".join(digests))
     commit = repository.write_commit(content, sign_commit(content, key("audit")))
     repository.move(REF, tip, commit)
     return commit

@@ -2,8 +2,8 @@
 
 What somebody writes in an afternoon, and a good one: one transaction, one COPY for each table,
 local files, hard links in the clone. It checks nothing: no signature, no schema, no key, no
-reference. It keeps no history and no digest. Its tables have the columns of the files as text and
-the indexes that look-ups need, as ours have.
+reference. It keeps no history and no digest. Its tables have the columns of the files as text, the
+indexes that look-ups need and the room in their pages that ours have.
 """
 
 import subprocess
@@ -18,6 +18,7 @@ from controller.adapters.shipped import shipped
 from controller.artifacts.layout import files_path
 from controller.artifacts.tables import TABLES
 from controller.reconcile.rails import RailSet
+from controller.stores.directory.rebuilt import FILL_PERCENT
 
 INDEXES = (
     "ALTER TABLE participants ADD PRIMARY KEY (id)",
@@ -58,7 +59,8 @@ class Shell:
     def create(self, *, indexed: bool = True) -> None:
         """Make the tables."""
         text = [
-            f"CREATE TABLE {name} ({', '.join(f'{column} text' for column in columns)})"
+            f"CREATE TABLE {name} ({', '.join(f'{column} text' for column in columns)}) "
+            f"WITH (fillfactor = {FILL_PERCENT})"
             for name, columns in ((name, _quoted(TABLES[name].columns)) for name in TABLE_NAMES)
         ]
         self.psql(";\n".join([*text, *(INDEXES if indexed else ())]) + ";")
