@@ -126,50 +126,80 @@ def test_without_the_forgery_the_signed_rows_are_found_and_applied(shop: Shop) -
 
 # Start-up survives whatever is stored
 
-POISON = {
+NO_MATTER = None
+"""The row is not believed, or not asked: the pass goes on and stays right."""
+
+POISON: dict[str, tuple[str, str | None]] = {
     "a root that is no envelope": (
-        "INSERT INTO controller.root VALUES (2, repeat('a', 64), 'rubbish')"
+        "INSERT INTO controller.root VALUES (2, repeat('a', 64), 'rubbish')",
+        "trust.malformed_envelope",
     ),
-    "the first root as rubbish": "UPDATE controller.root SET envelope = 'rubbish'",
+    "the first root as rubbish": (
+        "UPDATE controller.root SET envelope = 'rubbish'",
+        NO_MATTER,
+    ),
     "a live bundle without a rail": (
-        "UPDATE controller.live_bundle SET bundle = 'rubbish' WHERE bundle = 'caip/chains'"
+        "UPDATE controller.live_bundle SET bundle = 'rubbish' WHERE bundle = 'caip/chains'",
+        "layout.bad_name",
     ),
     "a live bundle of a rail nobody has": (
-        "UPDATE controller.live_bundle SET bundle = 'moon/x' WHERE bundle = 'caip/chains'"
+        "UPDATE controller.live_bundle SET bundle = 'moon/x' WHERE bundle = 'caip/chains'",
+        NO_MATTER,
     ),
     "a live tree that is nowhere": (
-        "UPDATE controller.live_bundle SET files_tree = decode(repeat('ab', 20), 'hex')"
+        "UPDATE controller.live_bundle SET files_tree = decode(repeat('ab', 20), 'hex')",
+        "objects.missing",
     ),
     "an applied commit that is nowhere": (
-        "UPDATE controller.applied SET commit = decode(repeat('ab', 20), 'hex')"
+        "UPDATE controller.applied SET commit = decode(repeat('ab', 20), 'hex')",
+        "trust.history_rewritten",
     ),
-    "a remembered tree as rubbish": "UPDATE controller.merkle_memory SET record = 'rubbish'",
-    "a remembered tree as nothing": "UPDATE controller.merkle_memory SET record = ''",
+    "a remembered tree as rubbish": (
+        "UPDATE controller.merkle_memory SET record = 'rubbish'",
+        NO_MATTER,
+    ),
+    "a remembered tree as nothing": (
+        "UPDATE controller.merkle_memory SET record = ''",
+        NO_MATTER,
+    ),
     "a remembered tree cut short": (
-        "UPDATE controller.merkle_memory SET record = substr(record, 1, length(record) - 1)"
+        "UPDATE controller.merkle_memory SET record = substr(record, 1, length(record) - 1)",
+        "merkle.foreign_record",
     ),
-    "a journal row as rubbish": "UPDATE controller.journal SET record = 'rubbish'",
-    "a release with other bytes": "UPDATE controller.release SET sha256 = repeat('a', 64)",
-    "a version with other bytes": "UPDATE controller.bundle_version SET sha256 = repeat('a', 64)",
-    "a time that was never seen": "UPDATE controller.applied SET max_time_seen = '2199-01-01Z'",
+    "a journal row as rubbish": (
+        "UPDATE controller.journal SET record = 'rubbish'",
+        NO_MATTER,
+    ),
+    "a release with other bytes": (
+        "UPDATE controller.release SET sha256 = repeat('a', 64)",
+        "trust.previous_mismatch",
+    ),
+    "a version with other bytes": (
+        "UPDATE controller.bundle_version SET sha256 = repeat('a', 64)",
+        "trust.bundle_equivocation",
+    ),
+    "a time that was never seen": (
+        "UPDATE controller.applied SET max_time_seen = '2199-01-01Z'",
+        "trust.clock_behind",
+    ),
 }
 
 
 @pytest.mark.stops("incident.9-stored-poison")
-@pytest.mark.parametrize("statement", POISON.values(), ids=POISON.keys())
+@pytest.mark.parametrize(("statement", "code"), POISON.values(), ids=POISON.keys())
 def test_a_damaged_row_is_a_clear_refusal_or_no_matter_and_never_a_crash(
-    shop: Shop, statement: str
+    shop: Shop, statement: str, code: str | None
 ) -> None:
     tampered(shop, statement)
     shop.publish(add=[NEW_RANGE])
-
     before = shop.footprint()
 
     refused = refusal_of(shop.reconcile)
-    said = refusal_of(lambda: read_status(shop.world(), shop.clock.now()))
+    status = read_status(shop.world(), shop.clock.now())
 
+    assert (refused and refused.code) == code
+    assert status.environment == shop.world().environment
     assert shop.serial == 2 if refused is None else shop.footprint() == before
-    assert said is None or said.code
 
 
 def refusal_of(start: Callable[[], object]) -> ControllerError | None:
