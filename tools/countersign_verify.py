@@ -24,6 +24,7 @@ import base64
 import binascii
 import fnmatch
 import hashlib
+import io
 import json
 import os
 import re
@@ -52,9 +53,9 @@ SIGNATURES_MOST, SIGNATURE_MOST, KEY_LINE_MOST = 16, 4 * KIB, 1024
 ROOTS_MOST, COMMIT_MOST, PARENTS_MOST, TREE_MOST = 1024, MIB, 64, 2 * MIB
 ENTRIES_MOST, LEVELS_MOST, FILE_MOST, FILES_MOST = 200_000, 12, 64 * MIB, 4 * GIB
 POLICY_MOST, POLICIES_MOST, TOP_MOST = MIB, 16 * MIB, 64 * KIB
-SUBJECTS_MOST, VERSION_STEP_MOST, COMMITS_MOST = 10_000, 1000, 1_000_000
+SUBJECTS_MOST, VERSION_STEP_MOST, COMMITS_MOST = 10_000, 1000, 100_000
 NOTE_MOST, NOTE_LINES_MOST = MIB, 100
-REMEMBERED_MOST, RAWS_MOST = 50_000, 64
+REMEMBERED_MOST, RAWS_MOST, ANCESTORS_MOST = 50_000, 64, 1_000_000
 GIT_SECONDS = 120.0
 
 IN_TOTO = "application/vnd.in-toto+json"
@@ -577,6 +578,16 @@ class Root:
             do = "publish a newer root, or say with --at when you mean"
             raise Refusal("trust.expired", where, f"it expired at {written(self.expires)}", do)
         self.role.require(self.signers, (at, at), where)
+
+
+def too_early(root: Root, at: datetime) -> list[str]:
+    """Return a warning where an instant is before its root was made: a clock may be wrong."""
+    if at >= root.created:
+        return []
+    made = written(root.created)
+    return [
+        f"judged at {written(at)}, before root {root.version} was made ({made}): is that meant?"
+    ]
 
 
 def nobody(what: str) -> Refusal:
@@ -1149,14 +1160,12 @@ class Objects:
         ids = [word.decode().lower() for word in re.findall(rb" (%b)\n" % GIT_ID, match["ids"])]
         return Commit(oid, ids[0], tuple(ids[1:]))
 
-    def first_parents(self, tip: str) -> list[Commit]:
-        """Return the first-parent path, the oldest first."""
+    def first_parents(self, tip: str, most: int | None = COMMITS_MOST) -> list[Commit]:
+        """Return the first-parent path, the oldest first; a trail may have any length."""
         path = [self.commit(tip)]
         while path[-1].parents:
-            if len(path) >= COMMITS_MOST:
-                raise Refusal(
-                    "history.too_long", f"commit {tip}", f"more than {COMMITS_MOST} commits"
-                )
+            if most is not None and len(path) >= most:
+                raise Refusal("history.too_long", f"commit {tip}", f"more than {most} commits")
             path.append(self.commit(path[-1].parents[0]))
         return path[::-1]
 
@@ -1165,8 +1174,8 @@ class Objects:
         self.commit(ancestor)
         waiting, seen = [descendant], {descendant}
         while waiting and waiting[-1] != ancestor:
-            if len(seen) > COMMITS_MOST:
-                what = f"more than {COMMITS_MOST} commits"
+            if len(seen) > ANCESTORS_MOST:
+                what = f"more than {ANCESTORS_MOST} commits"
                 raise Refusal("history.too_long", f"commit {descendant}", what)
             parents = [one for one in self.commit(waiting.pop()).parents if one not in seen]
             seen.update(parents)
@@ -1313,11 +1322,16 @@ def raw_entries(raw: bytes, where: str) -> list[tuple[bytes, bytes, str]]:
 
 @dataclass(frozen=True)
 class Folder:
-    """A directory that was hashed: its node, and what lies below by group of files."""
+    """A directory that was hashed: its node, and what lies below, by group of files.
+
+    `folders` counts directories, this one too; `height` their levels.
+    """
 
     node: bytes
     tables: dict[str, tuple[int, ...]]
     documents: dict[str, tuple[int, ...]]
+    folders: int = 0
+    height: int = 0
 
     @property
     def size(self) -> int:
@@ -1329,18 +1343,16 @@ class Folder:
 
 
 class FilesRoots:
-    """Files roots of trees, each tree hashed once."""
+    """Files roots of trees, each tree hashed once; limits hold wherever it stands again."""
 
     def __init__(
         self, objects: Objects, file_most: int = FILE_MOST, files_most: int = FILES_MOST
     ) -> None:
         self.objects, self.file_most, self.files_most = objects, file_most, files_most
         self.known: dict[str, Folder] = {}
-        self.bytes = 0
 
     def of(self, tree: str, where: str) -> Folder:
         """Return what a `files/` folder hashes to."""
-        self.bytes = 0
         return self._folder(tree, where, 1)
 
     def _folder(self, tree: str, where: str, depth: int) -> Folder:
@@ -1351,6 +1363,7 @@ class FilesRoots:
         state = hashlib.sha256(b"countersign tree v1\n")
         tables: dict[str, tuple[int, ...]] = {}
         documents: dict[str, tuple[int, ...]] = {}
+        folders, height, size = 1, 0, 0
         for entry in sorted(self.objects.level(tree, where), key=lambda one: one.name.encode()):
             path, group = f"{where}/{entry.name}", entry.name
             if entry.is_tree:
@@ -1362,21 +1375,24 @@ class FilesRoots:
                 for added in more.values():
                     had = counts.get(group, (0,) * len(added))
                     counts[group] = tuple(map(sum, zip(had, added, strict=True)))
+            folders, height = folders + below.folders, max(height, below.height)
+            size += below.size
+            if size > self.files_most:
+                what = f"more than {self.files_most} bytes below one folder"
+                raise Refusal("walk.too_large", path, what)
             word, mark = entry.name.encode(), b"d" if entry.is_tree else b"f"
             state.update(mark + len(word).to_bytes(2, "big") + word + below.node)
-        folder = Folder(state.digest(), tables, documents)
-        if folder.files > ENTRIES_MOST:
-            raise Refusal("walk.too_large", where, f"more than {ENTRIES_MOST} files")
+        folder = Folder(state.digest(), tables, documents, folders, height + 1)
+        if folder.files + folder.folders - 1 > ENTRIES_MOST:
+            raise Refusal("walk.too_large", where, f"more than {ENTRIES_MOST} files and folders")
+        if folder.height > LEVELS_MOST:
+            raise Refusal("walk.too_large", where, f"more than {LEVELS_MOST} levels")
         self.known[tree] = folder
         return folder
 
     def _file(self, entry: Entry, path: str) -> Folder:
         """Return one file as if it were a folder with nothing else."""
         data = self.objects.read(entry.oid, "blob", self.file_most, path)
-        self.bytes += len(data)
-        if self.bytes > self.files_most:
-            what = f"more than {self.files_most} bytes below one folder"
-            raise Refusal("walk.too_large", path, what)
         leaf = hashlib.sha256(b"countersign file v1\n" + data).digest()
         if not entry.name.endswith(".csv"):
             return Folder(leaf, {}, {"": (1, len(data))})
@@ -1970,6 +1986,7 @@ class Repository:
 
     def _warn(self, root: Root, release: Release, span: Span) -> None:
         """Note what a controller that applied the release in time does not ask again."""
+        self.warnings += too_early(root, self.at)
         try:
             self._check_usable(root, release, span)
         except Refusal as error:
@@ -2048,15 +2065,14 @@ class Repository:
     # Policies and bundles
 
     def _check_policies(self, commit: Commit, release: Release) -> None:
-        folder = self.objects.folder(commit.tree, "policies")
-        rails = {
-            entry.name: self.policies.of(entry.oid, f"policies/{entry.name}")
-            for entry in (self.objects.level(folder, "policies") if folder else ())
-            if entry.is_tree
-        }
-        if sum(one.size for one in rails.values()) > POLICIES_MOST:
-            raise Refusal("walk.too_large", "policies", f"more than {POLICIES_MOST} bytes")
-        found = {name: one.node.hex() for name, one in rails.items()}
+        folder, found = self.objects.folder(commit.tree, "policies"), {}
+        if folder is not None:
+            self.policies.of(folder, "policies")  # Limits hold for all of it, readable as a whole.
+            found = {
+                entry.name: self.policies.of(entry.oid, f"policies/{entry.name}").node.hex()
+                for entry in self.objects.level(folder, "policies")
+                if entry.is_tree
+            }
         for rail in sorted({line.rail for line in release.live} | release.policies.keys()):
             if found.get(rail) != release.policies.get(rail):
                 what = f"it is {found.get(rail)}, the release pins {release.policies.get(rail)}"
@@ -2391,7 +2407,7 @@ class Trail:
         """Return every link, the oldest first, or refuse the first that does not hold."""
         links: list[Link] = []
         course = Course(self.root.repository, self._told)
-        for commit in self.objects.first_parents(tip):
+        for commit in self.objects.first_parents(tip, most=None):
             last = links[-1] if links else None
             links.append(self._link(commit.oid, last, len(links) + 1, course))
             tell(len(links))
@@ -2403,7 +2419,7 @@ class Trail:
             try:
                 if other != self.controller:
                     tip = audit_tip(self.objects, None, other)
-                    for one in self.objects.first_parents(tip)[::-1]:
+                    for one in self.objects.first_parents(tip, most=None)[::-1]:
                         raw = self.objects.read(one.oid, "commit", COMMIT_MOST, other)
                         record = read_record(read_commit(raw, other).message.split(b"\n\n")[1])
                         yield record["environment"], record["revision"]
@@ -2762,7 +2778,7 @@ def run_audit(arguments: argparse.Namespace, at: datetime) -> dict[str, Any]:
             raise nobody(f"the audit trail of controller {controller!r}")
         tip = audit_tip(objects, arguments.ref, controller)
         trail = Trail(objects, controller, role.keys, at, source, root)
-        links = trail.prove(tip, Progress("link", len(objects.first_parents(tip))))
+        links = trail.prove(tip, Progress("link", len(objects.first_parents(tip, most=None))))
         origin = f"countersign/{root.repository}/{controller}"
         held = [
             read_checkpoint(read_file(file, NOTE_MOST), str(file), origin, role.keys, at)
@@ -2804,6 +2820,7 @@ def audit_json(
         "last": {"sha256": sha256(last.data), **{one: last.record[one] for one in facts}},
         "releases_compared": not arguments.alone,
         "checkpoints": [{"file": one.file, "size": one.size} for one in held],
+        "warnings": too_early(root, at),
     }
 
 
@@ -2864,6 +2881,7 @@ def show_audit(found: dict[str, Any]) -> Iterator[str]:
         yield f"begins with the {one['size']} records of {one['file']}"
     if not found["checkpoints"]:
         yield "note: git cannot show that the end was cut off; a checkpoint can (--checkpoint)"
+    yield from (f"warning: {one}" for one in found["warnings"])
     yield f"accepted: {found['links']} links of {found['controller']}, tip {found['tip']}"
 
 
@@ -2908,6 +2926,9 @@ def instant_of(told: str | None) -> datetime:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # Not every terminal has every letter.
     arguments = parser().parse_args(words)
     is_audit = arguments.command == "audit"
     run, show = (run_audit, show_audit) if is_audit else (run_repository, show_repository)

@@ -97,6 +97,11 @@ def add_small_order_key(document: dict[str, Any]) -> None:
     }
 
 
+def null_dates(document: dict[str, Any]) -> None:
+    for key in document["keys"].values():
+        key["not_after"] = None
+
+
 def one_person_with_two_keys(shop: Shop) -> None:
     """Alice gets a second key, and signs a release with both."""
     line = shop.new_person("alice-too").public

@@ -29,6 +29,7 @@ from tests.tools.changes import (
     moved_version,
     narrowed,
     next_live,
+    null_dates,
     one_person_with_two_keys,
     promise,
     raw_entry,
@@ -84,6 +85,12 @@ ACCEPTED: dict[str, Change] = {
     "a new beginning after a reset": start_again,
     "what a root grandfathers": bob_leaves(),
     "a return that a root grandfathers": rollback_key_revoked(grandfathered=True),
+    "files beside the rails": lambda shop: shop.commit(
+        {f"policies/{one}.md": b"a" * (1 << 20) for one in range(15)}
+    ),
+    "a rail that nobody uses, of 12 levels": lambda shop: shop.commit(
+        {f"policies/x/{'d/' * 10}rail.json": b"{}"}
+    ),
     "a wrong git tree id": released_version(git_tree=Oid(b"\1" * 20)),
 }
 
@@ -341,6 +348,26 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a policy of more than a MiB": (
         lambda shop: shop.commit({"policies/card-bin/rail.json": b" " * (1 << 20) + b"{}"}),
         "walk.too_large",
+    ),
+    "a file of more than a MiB beside the rails": (
+        lambda shop: shop.commit({"policies/readme.md": b"a" * (2 << 20)}),
+        "walk.too_large",
+    ),
+    "files of more than 16 MiB beside the rails": (
+        lambda shop: shop.commit({f"policies/{one}.md": b"a" * (1 << 20) for one in range(17)}),
+        "walk.too_large",
+    ),
+    "policies of 13 levels": (
+        lambda shop: shop.commit({f"policies/x/{'d/' * 11}rail.json": b"{}"}),
+        "walk.too_large",
+    ),
+    "a strange name beside the rails": (
+        lambda shop: shop.commit({"policies/README.md": b"hello"}),
+        "walk.bad_tree",
+    ),
+    "a date of a key that is null": (
+        lambda shop: unchecked_root(shop, null_dates),
+        "trust.malformed_root",
     ),
     "a nested document": (
         lambda shop: shop.commit({ENVELOPE: b"[" * 40 + b"]" * 40}),

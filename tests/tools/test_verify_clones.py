@@ -3,9 +3,11 @@
 import json
 import os
 import subprocess
+import sys
 import time
 import zlib
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,11 @@ import pytest
 from controller.artifacts import layout
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import sha256
+from controller.kernel.instants import format_instant
 from tests.support.trees import git, write_literally
 from tests.support.world import NEW_RANGE, OTHER_RANGE, RANGES, Shop
 from tests.tools.changes import DAY, PLACE, second_release
-from tests.tools.verdicts import ALONE, judge, reconcile, tool
+from tests.tools.verdicts import ALONE, TOOL, judge, judge_audit, reconcile, tool
 from tools import countersign_verify
 
 
@@ -272,3 +275,33 @@ def test_the_json_holds_what_a_machine_wants_to_know(shop: Shop) -> None:
     assert {one["owner"] for one in found["release"]["signers"]} == {"alice", "bob"}
     assert found["environment"] == ENVIRONMENT
     assert layout.release_path(found["environment"]) == f"{PLACE}/release.json"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_without_our_letters_is_told_as_much(shop: Shop, encoding: str) -> None:
+    words = ("repository", shop.folder, "--root", shop.keys / "1.root.json")
+    command = [sys.executable, str(TOOL), *map(str, words)]
+    command += ["--at", format_instant(shop.clock.instant)]
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONIOENCODING": encoding}
+
+    said = subprocess.run(command, capture_output=True, check=False, env=environment)
+    told = subprocess.run(
+        [*command[:2], "--help"], capture_output=True, check=False, env=environment
+    )
+
+    window = b"[\xe2\x80\xa6, \xe2\x80\xa6)" if encoding == "utf-8" else b"[\\u2026, \\u2026)"
+    assert (said.returncode, said.stderr) == (0, b"")
+    assert b"card-bin/house-cards@1 " + window in said.stdout
+    assert (told.returncode, told.stderr) == (0, b"")
+
+
+def test_an_instant_before_the_root_was_made_is_pointed_out(shop: Shop) -> None:
+    made = shop.root.created
+
+    at_once = judge(shop, at=made)
+    early = judge(shop, at=made - timedelta(seconds=1))
+    trail = judge_audit(shop, "--at", format_instant(made - timedelta(seconds=1)))
+
+    assert at_once.json["warnings"] == []
+    assert "before root 1 was made" in early.json["warnings"][0]
+    assert "before root 1 was made" in trail.json["warnings"][0]

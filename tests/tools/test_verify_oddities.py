@@ -4,8 +4,10 @@ Whoever may merge, and sign nothing, chooses every byte of a commit; both judges
 parents, and the same commit as the one that brought a release.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random  # noqa: TID251 - a seeded source
@@ -13,13 +15,15 @@ from random import Random  # noqa: TID251 - a seeded source
 import pytest
 
 from controller.adapters.git import GitRepository
+from controller.artifacts import layout, walk
+from controller.artifacts.bundle import PreviousVersion
 from controller.artifacts.release import ReleaseStatement
 from controller.authoring.starting import ENVIRONMENT
-from controller.kernel.canonical import sha256
+from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import ControllerError
 from controller.kernel.objects import Oid
 from tests.support.trees import git, raw_tree, write_literally
-from tests.support.world import NEW_RANGE, OTHER_RANGE, Shop
+from tests.support.world import CARDS, NEW_RANGE, OTHER_RANGE, RANGES, Shop
 from tests.tools.changes import (
     ENVELOPE,
     PLACE,
@@ -131,6 +135,55 @@ def test_a_lapsed_permission_spoils_even_a_return_that_a_reset_allows(shop: Shop
     shop.revert_release(first, by=None)
 
     assert both(shop) == "succession.rollback_lapsed"
+
+
+def node(*entries: tuple[str, str, bytes]) -> bytes:
+    """Hash a directory from the (name, kind, digest) of its entries, as the page says."""
+    parts = [
+        kind.encode() + len(name).to_bytes(2, "big") + name.encode() + digest
+        for name, kind, digest in sorted(entries)
+    ]
+    return hashlib.sha256(b"countersign tree v1\n" + b"".join(parts)).digest()
+
+
+def leaf(data: bytes) -> bytes:
+    return hashlib.sha256(b"countersign file v1\n" + data).digest()
+
+
+def publish_at_depth(shop: Shop, held: str, levels: int) -> str:
+    """Release the cards with their ranges in so many levels of folders; return where they are."""
+    files = layout.files_path(CARDS)
+    data, path = shop.read(held), f"{files}/ranges/{'d/' * (levels - 2)}x.csv"
+    shop.commit({held: None, path: data})
+    tree = walk.find(shop.repository, shop.tree, files)
+    assert tree is not None
+    ranges = node(("x.csv", "f", leaf(data)))
+    for _ in range(levels - 2):
+        ranges = node(("d", "d", ranges))
+    people = leaf(shop.read(f"{files}/participants.csv"))
+    root = node(("participants.csv", "f", people), ("ranges", "d", ranges))
+    before = shop.bundle(CARDS, shop.versions(CARDS))
+    made = replace(
+        before,
+        version=before.version + 1,
+        previous=PreviousVersion(before.version, sha256(before.payload())),
+        files_root=Digest(root.hex()),
+        git_tree=tree.oid,
+    )
+    shop.release(shop.next_release(shop.sign(made)))
+    return path
+
+
+def test_a_folder_may_not_grow_deeper_step_by_step(shop: Shop) -> None:
+    """The 12 levels that stood in the history are known to both, and a 13th is one too many."""
+    path = RANGES
+    for levels in (3, 11, 12):
+        path = publish_at_depth(shop, path, levels)
+        assert both(shop) == "accepted"
+
+    publish_at_depth(shop, path, 13)
+
+    assert both(shop) == "pinned.files_not_found"
 
 
 HEADERS: dict[str, tuple[Change, str]] = {

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -55,6 +56,25 @@ def root_payload() -> bytes:
     return base64.b64decode(envelope["payload"])
 
 
+def whole_root() -> bytes:
+    """A root that holds every member that may be left out."""
+    document = json.loads(root_payload())
+    key_id = document["roles"]["root"]["keys"][0]
+    dates = {"not_before": "2026-01-01T00:00:00Z", "not_after": "2029-01-01T00:00:00Z"}
+    document["keys"][key_id].update(dates)
+    document["revoked"] = {key_id: {"at": "2026-11-19T00:00:00Z", "reason": "lost"}}
+    document["floors"] = {"production": {"serial": 2}, "bundles": {"card-bin/binlist": 3}}
+    document["reset"] = {"production": {"serial": 2, "sha256": "a" * 64}}
+    document["grandfathered"] = ["b" * 64]
+    role = {"keys": [key_id], "threshold": 1, "exclude_author": False}
+    bundle = {**role, "paths": ["bundles/**"], "rails": ["card-bin"], "terminating": True}
+    named = {"release": {"production": role}, "audit": {"controller": role}}
+    back = {"production": {**role, "max_age": "P30D"}}
+    more = dict.fromkeys(("heartbeat", "commit", "ci"), role)
+    document["roles"].update(bundle=[bundle], rollback=back, **named, **more)
+    return json.dumps(document).encode()
+
+
 def statement(kind: str) -> bytes:
     found: str = next(one["payload"] for one in STATEMENTS if one["kind"] == kind)
     return found.encode()
@@ -71,7 +91,7 @@ FORMATS: dict[str, tuple[list[bytes], Judge, Judge]] = {
         parse,
         lambda data: alone.read_envelope(data, ""),
     ),
-    "root": ([root_payload()], parse_root, lambda data: alone.read_root(data, "")),
+    "root": ([whole_root(), root_payload()], parse_root, lambda data: alone.read_root(data, "")),
     "bundle": ([statement("bundle")], bundle.parse, lambda data: alone.read_bundle(data, "")),
     "release": ([statement("release")], release.parse, lambda data: alone.read_release(data, "")),
     "rollback": (
@@ -196,6 +216,29 @@ def test_both_judges_read_the_same_documents(name: str, place: int, value: Any, 
     data = alone.canonical(document) if name == "record" else json.dumps(document).encode()
 
     assert said(ours, data) == said(theirs, data)
+
+
+DOCUMENTS = ["bundle", "envelope", "record", "release", "rollback", "root"]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("value", [None, "", 0, 1, True, [], {}, [None], "gone"], ids=json.dumps)
+def test_both_judges_read_the_same_with_anything_in_any_place(name: str, value: Any) -> None:
+    inputs, ours, theirs = FORMATS[name]
+    whole = json.loads(inputs[0])
+    assert said(ours, inputs[0]) == said(theirs, inputs[0]) == "read"
+    verdicts = []
+    for number in range(len(places(whole))):
+        document = json.loads(inputs[0])
+        holder, key = places(document)[number]
+        if value == "gone":
+            del holder[key]
+        else:
+            holder[key] = value
+        data = alone.canonical(document) if name == "record" else json.dumps(document).encode()
+        verdicts.append((key, said(ours, data), said(theirs, data)))
+
+    assert [one for one in verdicts if one[1] != one[2]] == []
 
 
 def test_what_a_stranger_wrote_cannot_steer_a_terminal() -> None:
