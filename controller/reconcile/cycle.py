@@ -99,6 +99,7 @@ def run_pass(world: World) -> Outcome:
             if decision.held:
                 raise GuardTripped(decision.trips, plan=decision.plan.digest)
         except Refused:
+            world.recall.hashed.refused()
             keep_roots(world, before, target)
             raise
         revision = apply(world, decision)

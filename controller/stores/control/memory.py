@@ -76,6 +76,15 @@ class DatabaseMemory:
     def settled(self) -> None:
         """Take note that the transaction of the last `flush` was committed."""
         self._new.clear()
+        self._forget_much()
+
+    def refused(self) -> None:
+        """Take note that a pass ends without `flush`: what it hashed serves the next one."""
+        if self._entries > self._entries_max:
+            self._new.clear()
+        self._forget_much()
+
+    def _forget_much(self) -> None:
         if self._entries > self._entries_max:
             self._known.clear()
             self._depths.clear()

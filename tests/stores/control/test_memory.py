@@ -128,3 +128,21 @@ def test_a_memory_that_grew_too_big_starts_anew_and_asks_the_database(
     database.execute("DELETE FROM controller.merkle_memory")
 
     assert memory.get(some_oid(1)) is None
+
+
+def test_what_a_refused_pass_hashed_serves_the_next_one(database: Connection[Any]) -> None:
+    memory = DatabaseMemory(database)
+    memory.put(some_oid(1), record(1), None)
+    memory.refused()
+
+    assert memory.get(some_oid(1)) == record(1)
+    assert memory.flush() == 1
+
+
+def test_refused_passes_alone_do_not_fill_the_memory(database: Connection[Any]) -> None:
+    memory = DatabaseMemory(database, entries_max=2)
+    memory.put(some_oid(1), record(1, 2, 3), None)
+    memory.refused()
+
+    assert memory.get(some_oid(1)) is None
+    assert memory.flush() == 0
