@@ -8,7 +8,6 @@ other function is strict.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 from controller.artifacts import levels
@@ -137,7 +136,7 @@ def check_blob(objects: Objects, oid: Oid, path: str, size_max_bytes: int) -> in
 def _find_first(objects: Objects, tree: Oid, name: str) -> Entry | None:
     entries = parse_tree(levels.read_tree(objects, tree, "", TOP_SIZE_MAX_BYTES))
     keys = [other + b"/" if mode in _DIRECTORIES else other for mode, other, _ in entries]
-    if any(left >= right for left, right in pairwise(keys)):
+    if len(set(keys)) != len(keys) or sorted(keys) != keys:
         raise BadTree("", "entries out of order, or a name that stands twice")
     found = [entry for entry in entries if entry[1] == name.encode()]
     if not found:

@@ -4,8 +4,8 @@ The controller asks the same of what it has accepted; an author asks it of the h
 controller has applied, and when, is not in the repository, so that part of a rollback stays open.
 """
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from controller.adapters.git import GitRepository
@@ -16,7 +16,9 @@ from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import History, Oid
 from controller.reconcile import resets
+from controller.reconcile.lookback import Lookback
 from controller.reconcile.succession import SignedRelease, candidate, rollback_authority
+from controller.source.budget import HistoryTooWide
 from controller.trust import history
 from controller.trust.history import Accepted, RollbackReason, RollbackRefused
 
@@ -66,19 +68,34 @@ def check_chain(objects: History, offered: SignedRelease, now: datetime) -> None
 def environments_before(objects: History, commit: Oid) -> frozenset[str]:
     """Return the environments that have had a release on the way to a commit."""
     found: set[str] = set()
-    for view in _states(objects, commit, "environments"):
-        with suppress(Refused):
-            found |= {
-                name
-                for name in environments_in(view)
-                if view.find(layout.release_path(name)) is not None
-            }
+    holding: dict[Oid, bool] = {}
+    back = Lookback(objects, "environments")
+    for _, folder in _folders_of(objects, commit, back):
+        with _passing_over():
+            for entry in _folders(back.level(folder, "environments").entries):
+                if entry.name not in found and _holds_release(back, entry, holding):
+                    found.add(entry.name)
     return frozenset(found)
+
+
+def _holds_release(back: Lookback, folder: levels.Entry, known: dict[Oid, bool]) -> bool:
+    if folder.oid not in known:
+        path = layout.release_path(folder.name)
+        below, _, name = path.rpartition("/")
+        known[folder.oid] = False
+        with _passing_over():
+            entries = back.level(folder.oid, below).entries
+            known[folder.oid] = any(entry.name == name for entry in entries)
+    return known[folder.oid]
 
 
 def environments_in(view: View) -> set[str]:
     """Return the environments that have a folder."""
-    found = {entry.name for entry in view.children("environments") if entry.is_tree}
+    return {entry.name for entry in _folders(view.children("environments"))}
+
+
+def _folders(entries: Iterable[levels.Entry]) -> list[levels.Entry]:
+    found = [entry for entry in entries if entry.is_tree]
     if len(found) > ENVIRONMENTS_MAX:
         raise TooManyEnvironments(len(found))
     return found
@@ -99,9 +116,12 @@ def _releases_before(objects: History, offered: SignedRelease) -> list[Found]:
     """Return the different releases before the offered one, by when they first stood there."""
     environment = offered.statement.environment
     found: dict[Digest, Found] = {}
-    for commit, view in _commits(objects, offered.commit, layout.release_dir(environment)):
-        with suppress(Refused):
-            one = release_in(view, commit, environment)
+    path = layout.release_dir(environment)
+    back = Lookback(objects, path)
+    for commit, folder in _folders_of(objects, offered.commit, back):
+        with _passing_over():
+            back.level(folder, path)  # refused where it is larger than any real one
+            one = release_in(View(objects, objects.tree_of(commit)), commit, environment)
             # The newest commits may hold the offered one itself.
             if one is not None and (found or one.ref.sha256 != offered.verified.digest):
                 # One that came back counts where it stood first: walking on it is met again.
@@ -110,19 +130,23 @@ def _releases_before(objects: History, offered: SignedRelease) -> list[Found]:
     return list(found.values())[::-1]
 
 
-def _states(objects: History, commit: Oid, path: str) -> Iterator[View]:
-    return (view for _, view in _commits(objects, commit, path))
-
-
-def _commits(objects: History, commit: Oid, path: str) -> Iterator[tuple[Oid, View]]:
-    """Yield the first-parent commits, newest first, at which what stands at a path is another."""
+def _folders_of(objects: History, commit: Oid, back: Lookback) -> Iterator[tuple[Oid, Oid]]:
+    """Yield the first-parent commits, newest first, at which another folder stands at a path."""
     before: levels.Entry | None = None
     for one in objects.first_parents(commit):
-        view = View(objects, objects.tree_of(one))
-        try:
-            entry = view.find(path)
-        except Refused:
-            continue
-        if entry is not None and entry != before:
-            yield one, view
-        before = entry
+        with _passing_over():
+            entry, last = back.find(one), before
+            before = entry
+            if entry is not None and entry.is_tree and entry != last:
+                yield one, entry.oid
+
+
+@contextmanager
+def _passing_over() -> Iterator[None]:
+    """Pass over what is refused in one commit, but not over a refusal of the whole history."""
+    try:
+        yield
+    except HistoryTooWide:
+        raise
+    except Refused:
+        pass

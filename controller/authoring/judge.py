@@ -32,6 +32,7 @@ from controller.kernel.strictjson import MalformedJson
 from controller.policy.lint import LintBundle, lint_dataset
 from controller.reconcile.acks import acknowledged
 from controller.reconcile.admit import Admitted, CountsDiffer, Memories, admit, read_bundle
+from controller.reconcile.lookback import Lookback
 from controller.reconcile.rails import Rails, RailSet
 from controller.reconcile.roots import roots_after
 from controller.reconcile.succession import NoRelease, signed_release
@@ -436,8 +437,12 @@ class _Trees:
 
     def _look(self) -> Iterator[Oid]:
         history = self._subject.history
+        back = Lookback(history, self._path)
         for commit in history.first_parents(self._subject.commit):
-            entry = walk.find(history, history.tree_of(commit), self._path)
+            try:
+                entry = back.find(commit)
+            except TooLarge:
+                continue  # What was signed stood in folders that can be read.
             if entry is not None and entry.is_tree and entry.oid not in self._seen:
                 self._seen[entry.oid] = None
                 yield entry.oid

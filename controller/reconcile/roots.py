@@ -6,9 +6,11 @@ a new host would believe the revoked key again.
 
 from collections.abc import Iterator, Mapping
 
-from controller.artifacts import layout, levels, walk
+from controller.artifacts import layout, walk
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import History, Objects, Oid
+from controller.reconcile.lookback import Lookback
+from controller.source.budget import HistoryTooWide
 from controller.trust import root
 from controller.trust.envelope import parse
 
@@ -48,9 +50,7 @@ def roots_after(
     `since` is the commit that was accepted before; from there on no root may have been lost. With
     `None` the whole first-parent history is looked at.
     """
-    check_kept(history, commit, since=since)
-    tree = history.tree_of(commit)
-    found = _versions(history, tree)
+    found = check_kept(history, commit, since=since)
     last = max(found, default=version)
     missing = next((one for one in range(version + 1, last + 1) if one not in found), None)
     if missing is not None:
@@ -58,24 +58,88 @@ def roots_after(
     return tuple(_envelope(history, found[one], one) for one in range(version + 1, last + 1))
 
 
-def check_kept(history: History, commit: Oid, *, since: Oid | None) -> None:
-    """Raise unless every root of the history up to `commit` still stands there."""
-    newer: Mapping[int, Oid] | None = None
+def check_kept(history: History, commit: Oid, *, since: Oid | None) -> Mapping[int, Oid]:
+    """Return the roots of a commit; raise unless every one of its history still stands there."""
+    kept = _Kept(history)
     reached = since is None
     for one in _path(history, commit, since):
         reached = reached or one == since
-        try:
-            found = _versions(history, history.tree_of(one))
-        except Refused:
-            if newer is None:
-                raise
-            continue  # What stood there was no chain; what stood before it still counts.
-        if newer is not None:
-            _compare(history, found, newer, since=one)
-        newer = found
+        kept.look(one)
     if since is not None and not reached:
-        head = _versions(history, history.tree_of(commit))
-        _compare(history, _versions(history, history.tree_of(since)), head, since=since)
+        kept.compare_with_head(since)
+    return kept.head
+
+
+class _Kept:
+    """The roots of a history's commits, the newest first, each held against the one after it."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._back = Lookback(history, layout.ROOT_DIR)
+        self._head: Mapping[int, Oid] | None = None
+        self._newer: Mapping[int, Oid] = {}
+        self._folder: Oid | None = None
+        self._numbers: dict[str, int] = {}
+
+    @property
+    def head(self) -> Mapping[int, Oid]:
+        """The roots of the commit that was looked at first."""
+        return self._head or {}
+
+    def look(self, commit: Oid) -> None:
+        """Look at the next older commit."""
+        try:
+            folder = self._folder_at(commit)
+            if self._head is not None and folder == self._folder:
+                return
+            found = self._versions(folder)
+        except HistoryTooWide:
+            raise
+        except Refused:
+            if self._head is None:
+                raise
+            return  # What stood there was no chain; what stood before it still counts.
+        if self._head is None:
+            self._head = found
+        else:
+            self._compare(found, self._newer, since=commit)
+        self._newer, self._folder = found, folder
+
+    def compare_with_head(self, commit: Oid) -> None:
+        """Hold the newest commit against one that is not on its path."""
+        self._compare(self._versions(self._folder_at(commit)), self.head, since=commit)
+
+    def _folder_at(self, commit: Oid) -> Oid | None:
+        entry = self._back.find(commit)
+        return entry.oid if entry is not None and entry.is_tree else None
+
+    def _versions(self, folder: Oid | None) -> Mapping[int, Oid]:
+        if folder is None:
+            return {}
+        entries = self._back.level(folder, layout.ROOT_DIR).entries
+        return {self._number(name): oid for name, _, oid in entries}
+
+    def _number(self, name: str) -> int:
+        number = self._numbers.get(name)
+        if number is None:
+            number = layout.parse_root_path(f"{layout.ROOT_DIR}/{name}")
+            self._numbers[name] = number
+        return number
+
+    def _compare(self, older: Mapping[int, Oid], newer: Mapping[int, Oid], *, since: Oid) -> None:
+        for version, oid in sorted(older.items() - newer.items()):
+            now = newer.get(version)
+            # An envelope may gain signatures; what they sign may not change.
+            if now is None or self._payload(now, version) != self._payload(oid, version):
+                raise RootRemoved(layout.root_path(version), since=since)
+
+    def _payload(self, oid: Oid, version: int) -> bytes:
+        data = _read(self._history, oid, version)
+        self._back.spend(len(data))
+        try:
+            return parse(data).payload
+        except Untrusted:
+            return data  # Rubbish is a document of its own: it may not come or go either.
 
 
 def _path(history: History, commit: Oid, since: Oid | None) -> Iterator[Oid]:
@@ -84,36 +148,6 @@ def _path(history: History, commit: Oid, since: Oid | None) -> Iterator[Oid]:
         yield one
         if one == since:
             return
-
-
-def _compare(
-    objects: Objects, older: Mapping[int, Oid], newer: Mapping[int, Oid], *, since: Oid
-) -> None:
-    for version, oid in sorted(older.items()):
-        now = newer.get(version)
-        if now == oid:
-            continue
-        # An envelope may gain signatures; what they sign may not change.
-        if now is None or _payload(objects, now, version) != _payload(objects, oid, version):
-            raise RootRemoved(layout.root_path(version), since=since)
-
-
-def _payload(objects: Objects, oid: Oid, version: int) -> bytes:
-    data = _read(objects, oid, version)
-    try:
-        return parse(data).payload
-    except Untrusted:
-        return data  # Rubbish is a document of its own: it may not come or go either.
-
-
-def _versions(objects: Objects, tree: Oid) -> dict[int, Oid]:
-    entry = walk.find(objects, tree, layout.ROOT_DIR)
-    if entry is None or not entry.is_tree:
-        return {}
-    return {
-        layout.parse_root_path(f"{layout.ROOT_DIR}/{file.name}"): file.oid
-        for file in levels.children(objects, entry.oid, layout.ROOT_DIR)
-    }
 
 
 def _envelope(objects: Objects, oid: Oid, version: int) -> bytes:

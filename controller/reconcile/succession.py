@@ -12,16 +12,19 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from controller.adapters.git import GitRepository
-from controller.artifacts import layout, levels, release, rollback, walk
+from controller.artifacts import layout, release, rollback, walk
+from controller.artifacts.levels import TooLarge
 from controller.artifacts.release import ReleaseStatement
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.instants import format_instant
 from controller.kernel.objects import History, Oid
 from controller.reconcile import resets, signed
+from controller.reconcile.lookback import Lookback
 from controller.reconcile.resets import Brought
 from controller.reconcile.roots import roots_after
 from controller.source import history as facts
+from controller.source.budget import HistoryTooWide
 from controller.trust import history, root
 from controller.trust.core import ThresholdNotMet
 from controller.trust.envelope import merge
@@ -260,14 +263,20 @@ def _earlier(
     """Yield (commit, digest, payload) of every release before the offered one, newest first."""
     environment = offered.statement.environment
     changes = facts.release_changes(repository, environment, None, offered.commit)
+    path = layout.release_dir(environment)
+    back = Lookback(repository, path)
     for change in reversed(changes):
-        path = layout.release_dir(environment)
-        entry = walk.find(repository, repository.tree_of(change.commit), path)
+        try:
+            entry = back.find(change.commit)
+        except TooLarge:
+            continue  # Whatever stood there, it was no release of anybody's.
         if entry is None or not entry.is_tree:
             continue
         try:
-            entries = levels.children(repository, entry.oid, path)
+            entries = back.level(entry.oid, path).entries
             envelope = merge(signed.open_envelopes(repository, entries, path, layout.RELEASE_STEM))
+        except HistoryTooWide:
+            raise
         except (Refused, Untrusted):
             continue  # Whatever stood there was no release, then it is nobody's predecessor.
         yield change.commit, envelope.digest, envelope.payload

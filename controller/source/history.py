@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from controller.adapters.git import GitRepository
 from controller.kernel.errors import Refused
-from controller.kernel.objects import Oid
+from controller.kernel.objects import MissingObject, Oid
+from controller.source.budget import Budget
 
 COMMITS_MAX = 100_000
 
@@ -83,9 +84,10 @@ def path_changes(repository: GitRepository, path: str, since: Oid | None, tip: O
         if since is not None:
             raise NotOnBranch(since, tip)
     changes = []
-    before, held = since, _at(repository, since, path)
+    look = _Look(repository, path)
+    before, held = since, look.at(since) if since else None
     for commit in reversed(commits):
-        holds = _at(repository, commit, path)
+        holds = look.at(commit)
         if holds != held:
             changes.append(Change(commit, before))
         before, held = commit, holds
@@ -98,8 +100,36 @@ def trees(repository: GitRepository, tip: Oid) -> Iterator[Oid]:
         yield repository.tree_of(commit)
 
 
-def _at(repository: GitRepository, commit: Oid | None, path: str) -> Oid | None:
-    return repository.entry(repository.tree_of(commit), path) if commit else None
+class _Look:
+    """What stands at a path in one commit after another, unjudged: only good for telling apart."""
+
+    def __init__(self, repository: GitRepository, path: str) -> None:
+        self._repository, self._path = repository, path
+        self._budget = Budget(repository)
+        self._last: dict[int, tuple[Oid, Oid | None]] = {}
+
+    def at(self, commit: Oid) -> Oid | None:
+        """Return an id; `None` where nothing stands, or in a folder too large to be a real one."""
+        self._budget.reach(commit)
+        tree = self._repository.tree_of(commit)
+        here: Oid | None = tree
+        for depth, part in enumerate(self._path.split("/")):
+            if here is None:
+                return None
+            last = self._last.get(depth)
+            if last is None or last[0] != here:
+                try:
+                    found = self._below(here, part)
+                except MissingObject:
+                    return self._repository.entry(tree, self._path)  # a submodule, or a fault
+                last = self._last[depth] = here, found
+            here = last[1]
+        return here
+
+    def _below(self, folder: Oid, name: str) -> Oid | None:
+        if self._repository.header(folder).kind != "tree" or not self._budget.allows(folder):
+            return None
+        return self._repository.entry(folder, name)
 
 
 def _path(repository: GitRepository, tip: Oid) -> Iterator[Oid]:

@@ -10,7 +10,8 @@ import pytest
 
 from controller.kernel.objects import Oid
 from tests.hostile.conftest import Idle, check_cost
-from tests.hostile.host import Attack, Host
+from tests.hostile.host import FILE, Attack, Host, ordered, parsed
+from tests.support.trees import raw_tree
 
 COMMITS = 3000
 FILES = "bundles/card-bin/house-cards/files"
@@ -67,6 +68,62 @@ ATTACKS = {
         without_the_accepted, (2, "holds no release"), (0, "")
     ),
 }
+
+
+def widened(
+    path: str, name: str = "zz%06d", *, names: int = 40_000, commits: int = 160
+) -> Callable[[Host], Oid]:
+    """Put very many names beside those of a folder, and one more in each commit.
+
+    A clone of it is some 200 KB: git packs each folder as what tells it from the last.
+    """
+
+    def build(host: Host) -> Oid:
+        repository, tip = host.shop.repository, host.shop.tip
+        before = repository.entry(repository.tree_of(tip), path)
+        assert before is not None
+        ours = [(mode, one, oid) for one, (mode, oid) in parsed(repository.read(before)).items()]
+        held, blob = {one for _, one, _ in ours}, host.put("blob", b"x")
+        more = {(name % number).encode() for number in range(1, names)} - held
+        tree = raw_tree(ordered([*ours, *((FILE, one, blob) for one in more)]))
+        for number in range(commits):
+            tree += raw_tree([(FILE, (name % (999_999_000 + number)).encode(), blob)])
+            tip = host.graft(tip, path, host.put("tree", tree))
+        return tip
+
+    return build
+
+
+def widened_behind_other_files(host: Host) -> Oid:
+    """Let the files that are signed stand only behind very many wide folders."""
+    host.shop.force(host.files(host.shop.tip, {f"{FILES}/ranges.csv": b"x"}))
+    return widened("bundles", commits=280)(host)
+
+
+WIDE = {
+    "roots": Attack(
+        widened("trust/root", "%d.root.json"),
+        (2, "error: trust/root: "),
+        (1, "trust/walk.too_large"),
+    ),
+    "beside the roots": Attack(
+        widened("trust"), (2, "error: trust: "), (1, "trust/walk.too_large")
+    ),
+    "environments": Attack(widened("environments"), (0, ""), (0, "trust/layout.stray")),
+    "bundles": Attack(widened_behind_other_files, (0, ""), (1, "common/ENC007")),
+    "many that are just not too wide": Attack(
+        widened("trust", names=6000, commits=600),
+        (2, "more than we read of a history"),
+        (1, "trust/history.too_wide"),
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", WIDE.values(), ids=WIDE.keys())
+def test_a_history_of_wide_folders_costs_no_more_than_its_commits(
+    attack: Attack, meet: Callable[[Attack], None]
+) -> None:
+    meet(attack)
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())

@@ -6,11 +6,12 @@ import pytest
 
 from controller.adapters.git import GitRepository, commit_content
 from controller.kernel.objects import MissingObject, Oid
-from controller.source.history import NotOnBranch, ancestry, release_changes, trees
+from controller.source.budget import HistoryTooWide
+from controller.source.history import NotOnBranch, ancestry, path_changes, release_changes, trees
 from controller.source.repository import NoBranch, open_source
 from tests.support import damage
 from tests.support.repositories import ALICE, MAIN, bare
-from tests.support.trees import git
+from tests.support.trees import git, raw_tree
 
 RELEASE = "environments/production/release.json"
 
@@ -132,3 +133,52 @@ def test_a_branch_that_is_not_there_is_refused_and_never_empty(tmp_path: Path) -
 
     with pytest.raises(NoBranch):
         open_source(repository.path, "other").head()
+
+
+def with_folder(repository: GitRepository, size: int, *, onto: Oid) -> Oid:
+    """Store a commit that puts so many names beside a release."""
+    release = repository.entry(repository.tree_of(onto), RELEASE)
+    assert release is not None
+    names = [b"release.json", *(b"z%05d" % number for number in range(size))]
+    tree = raw_tree((b"100644", name, release) for name in names)
+    for name in (b"production", b"environments"):
+        below = Oid(repository._odb.write(2, tree).raw)
+        tree = raw_tree([(b"40000", name, below)])
+    return committed(repository, tree, onto=onto)
+
+
+def committed(repository: GitRepository, tree: bytes, *, onto: Oid) -> Oid:
+    """Store a commit of a raw tree."""
+    top = Oid(repository._odb.write(2, tree).raw)
+    return repository.write_commit(commit_content(top, [onto], ALICE, "Change"))
+
+
+def test_a_folder_larger_than_any_real_one_holds_nothing(tmp_path: Path) -> None:
+    repository = bare(tmp_path, {RELEASE: b"1"})
+    (one,) = path_of(repository)
+    fits = with_folder(repository, 7_000, onto=one)
+    wide = with_folder(repository, 8_000, onto=fits)
+
+    assert path_changes(repository, RELEASE, None, fits) == [(one, None)]
+    assert path_changes(repository, RELEASE, None, wide) == [(one, None), (wide, fits)]
+
+
+def test_a_history_of_too_many_large_folders_is_refused_at_a_commit(tmp_path: Path) -> None:
+    repository = bare(tmp_path, {RELEASE: b"1"})
+    (tip,) = path_of(repository)
+    for number in range(90):
+        tip = with_folder(repository, 7_000 + number, onto=tip)
+
+    with pytest.raises(HistoryTooWide, match="up to commit"):
+        path_changes(repository, RELEASE, None, tip)
+    assert len(release_changes(repository, "production", None, tip)) == 91
+
+
+def test_a_submodule_on_the_way_is_no_folder(tmp_path: Path) -> None:
+    repository = bare(tmp_path, {RELEASE: b"1"})
+    (one,) = path_of(repository)
+    two = committed(repository, raw_tree([(b"160000", b"environments", one)]), onto=one)
+    nowhere = Oid(b"1" * 20)
+    three = committed(repository, raw_tree([(b"160000", b"environments", nowhere)]), onto=two)
+
+    assert path_changes(repository, RELEASE, None, three) == [(one, None), (two, one)]
