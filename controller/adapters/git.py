@@ -76,9 +76,22 @@ class CommitTooLarge(Refused):
         super().__init__(
             f"commit {commit.hex()} has {size_bytes:,} bytes, more than the "
             f"{COMMIT_SIZE_MAX_BYTES:,} we read",
-            hint="write the message shorter; a branch that holds it has to start anew before it",
+            hint="it may be damaged: `git fsck --full`, and copy it from another clone; where it "
+            "is whole its message is too long, and a branch that holds it starts anew before it",
         )
         self.commit, self.size_bytes = commit, size_bytes
+
+
+class NotACommit(MissingObject):
+    """An object is there, and is of another kind: a tag's own, a tree or a blob."""
+
+    code = "git.not_a_commit"
+
+    def __init__(self, oid: Oid, kind: str) -> None:
+        super().__init__(oid)
+        self.args = (f"object {oid.hex()} is a {kind}, and a commit is asked for",)
+        self.hint = "let the branch name a commit: `git update-ref`, from the reflog or a clone"
+        self.kind = kind
 
 
 class BadAuthor(Refused):
@@ -384,6 +397,8 @@ class GitRepository:
             self._check_commit(oid)
             with gitfaults.object_read(self.git_dir, oid):
                 return cast(pygit2.Commit, self._repository[_key(oid)])
+        except NotACommit:
+            raise
         except MissingObject:
             gitfaults.check_whole(self.git_dir)
             raise
@@ -391,7 +406,7 @@ class GitRepository:
     def _check_commit(self, oid: Oid) -> None:
         header = self.header(oid)
         if header.kind != "commit":
-            raise MissingObject(oid, "asked for as a commit")
+            raise NotACommit(oid, header.kind)
         if header.size_bytes > COMMIT_SIZE_MAX_BYTES:
             raise CommitTooLarge(oid, header.size_bytes)
 

@@ -3,6 +3,7 @@
 Knows nothing of what is in them.
 """
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -14,6 +15,13 @@ SECRET_MAX_BYTES = 64 * 1024
 _SECRET_MODE = 0o600
 _PUBLIC_MODE = 0o644
 _OTHERS = 0o077
+
+_LOOK = "look at the file and at the folders on its way"
+_UNREAD = {
+    errno.ENOENT: "there is no such file: is its name right, and the folder?",
+    errno.ELOOP: "name a plain file, not a link",
+    errno.EACCES: "let the user that runs this read it, and nobody else",
+}
 
 
 class UnsafeKeyFile(Refused):
@@ -69,7 +77,7 @@ def _read(path: Path, *, secret: bool) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise UnsafeKeyFile(
-            f"cannot read {path}: {error.strerror}", hint="name a plain file, not a link"
+            f"cannot read {path}: {error.strerror}", hint=_UNREAD.get(error.errno or 0, _LOOK)
         ) from error
     try:
         _check(path, os.fstat(handle), secret=secret)

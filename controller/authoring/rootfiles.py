@@ -1,6 +1,7 @@
 """Roots as files: sign a proposal, read one, prove a chain; all of it without a network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +13,9 @@ from controller.authoring.trusted import KeyNotInRole, NoRoot, latest_version
 from controller.authoring.view import View
 from controller.kernel import strictjson
 from controller.kernel.canonical import Digest, sha256
-from controller.kernel.errors import Corrupt, Refused
+from controller.kernel.errors import ControllerError, Corrupt, Refused
 from controller.trust import root as roots
-from controller.trust.core import tally
+from controller.trust.core import ThresholdNotMet, tally
 from controller.trust.envelope import ROOT, Envelope, merge
 from controller.trust.envelope import parse as parse_envelope
 from controller.trust.keys import PublicKey
@@ -68,17 +69,34 @@ class RootFile:
 
 @dataclass(frozen=True, slots=True)
 class SignedRoot:
-    """A root that somebody signed, and where its envelope stands."""
+    """A root that somebody signed, and where its envelope stands.
+
+    `is_of_role`: the key is of the root's own role `root`. One that is not counts where the root
+    before lists it there, as an owner's does who leaves.
+    """
 
     file: RootFile
     path: Path
     owner: str
     was_signed_before: bool
+    is_of_role: bool
 
 
 def read_root(path: Path) -> RootFile:
     """Return a proposal or an envelope from a file."""
-    return root_file(read_bytes(path))
+    data = read_bytes(path)
+    with _naming(str(path)):
+        return root_file(data)
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Say which file or root a refusal is about."""
+    try:
+        yield
+    except ControllerError as error:
+        error.args = (f"{what}: {error}",)
+        raise
 
 
 def read_bytes(path: Path) -> bytes:
@@ -115,6 +133,9 @@ def chain_in(view: View) -> list[bytes]:
         raise NoRoot
     if None in found:
         raise Corrupt(f"{ROOT_DIR} lacks version {found.index(None) + 1}")
+    for version, data in enumerate(found, start=1):
+        with _naming(root_path(version)):
+            root_file(data or b"")
     return [data for data in found if data is not None]
 
 
@@ -129,15 +150,17 @@ def sign_root(path: Path, signer: Signer) -> SignedRoot:
     if read.envelope is None:
         target = path.with_name(f"{read.root.version}.root.json")
         read = _beside(target, read)
+    is_of_role = key in read.root.root.keys
     if read.envelope is not None and accepted(read.envelope, [key]):
-        return SignedRoot(read, target, key.owner, was_signed_before=True)
+        return SignedRoot(read, target, key.owner, was_signed_before=True, is_of_role=is_of_role)
     signed = sign_envelope(ROOT, read.payload, [(signer, key.scheme)])
     whole = merge([read.envelope, signed]) if read.envelope else signed
     if read.envelope is None:
         write_new(target, whole.to_bytes(), mode=0o644)
     else:
         write_file(target, whole.to_bytes())
-    return SignedRoot(RootFile(read.payload, whole), target, key.owner, was_signed_before=False)
+    file = RootFile(read.payload, whole)
+    return SignedRoot(file, target, key.owner, was_signed_before=False, is_of_role=is_of_role)
 
 
 def gather(paths: Sequence[Path], target: Path) -> RootFile:
@@ -168,7 +191,7 @@ def newest(envelopes: Sequence[bytes], pin: Digest | None) -> RootFile:
     Good for proposing what follows it.
     """
     ordered = _from_pin(envelopes, pin)
-    roots.follow(_start(ordered, pin), ordered[1:])
+    _followed(ordered, pin)
     return root_file(ordered[-1])
 
 
@@ -180,7 +203,12 @@ def prove_chain(envelopes: Sequence[bytes], pin: Digest | None, now: datetime) -
     """
     ordered = _from_pin(envelopes, pin)
     # Links first, and then the dates, which are judged on the last root only.
-    roots.extend(_start(ordered, pin), ordered[1:], now)
+    trusted = _followed(ordered, pin)
+    try:
+        roots.extend(trusted, (), now)
+    except ThresholdNotMet as error:
+        error.args = (f"root {trusted.root.version}: {error}",)
+        raise
     return [root_file(data).root for data in ordered]
 
 
@@ -192,8 +220,20 @@ def _from_pin(envelopes: Sequence[bytes], pin: Digest | None) -> list[bytes]:
     return ordered[digests.index(pin) :] if pin in digests else ordered
 
 
-def _start(ordered: Sequence[bytes], pin: Digest | None) -> TrustedRoot:
-    return roots.pin(ordered[0], pin or parse_envelope(ordered[0]).digest)
+def _followed(ordered: Sequence[bytes], pin: Digest | None) -> TrustedRoot:
+    """Return where the links lead; a refusal names the root that it is about."""
+    if len(ordered) > roots.STEPS_MAX + 1:
+        raise roots.RootTooLarge(f"more than {roots.STEPS_MAX} roots after the first")
+    with _naming(_name(ordered[0])):
+        trusted = roots.pin(ordered[0], pin or parse_envelope(ordered[0]).digest)
+    for data in ordered[1:]:
+        with _naming(_name(data)):
+            trusted = roots.follow(trusted, [data])
+    return trusted
+
+
+def _name(data: bytes) -> str:
+    return f"root {root_file(data).root.version}"
 
 
 def _listed(root: Root, signer: Signer) -> PublicKey:
@@ -202,6 +242,11 @@ def _listed(root: Root, signer: Signer) -> PublicKey:
         raise KeyNotInRole(
             f"key {signer.public.id} is not in this root",
             hint="`root show` lists its keys; `root propose --add-key` adds one",
+        )
+    if root.version == 1 and key not in root.root.keys:
+        raise KeyNotInRole(
+            f"key {key.id} of {key.owner} is not in the role `root`, which signs a first root",
+            hint="`root show FILE` lists who is; `root init --owner` starts one with others",
         )
     return key
 

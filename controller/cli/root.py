@@ -212,6 +212,12 @@ def sign(
     if output is Output.TEXT:
         for one in done:
             emit(f"{one.owner} signed {'before' if one.was_signed_before else str(one.path)}")
+    for one in done:
+        if not one.is_of_role:
+            say(
+                f"warning: {one.owner} is not in this root's role `root`: the signature counts "
+                "only where the root before lists the key there"
+            )
     _tell_signed(done[-1].file, done[-1].path, output)
 
 
@@ -325,6 +331,8 @@ def _chain(files: list[Path] | None, repository: Path) -> list[bytes]:
     from controller.authoring.view import Workspace
 
     if files:
+        for file in files:
+            rootfiles.read_root(file)
         return [rootfiles.read_bytes(file) for file in files]
     return rootfiles.chain_in(Workspace.open(repository).edited())
 
@@ -357,6 +365,8 @@ def _tell_signed(file: "RootFile", path: Path, output: Output) -> None:
     say(f"{len(owners)} of {threshold} of its own owners signed.")
     if len(owners) >= threshold:
         say(f"Next: copy {path.name} to trust/root/ of the repository and commit it.")
+    else:
+        say(f"Next: another owner: countersign root sign {path} --key FILE")
 
 
 def _tell(found: "RootFile") -> None:

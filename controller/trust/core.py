@@ -104,10 +104,11 @@ class ThresholdNotMet(Untrusted):
     def _say(self) -> tuple[str, str]:
         """Return message and hint; the facts are there already."""
         told = "; ".join(sorted(f"{self.owner(key)} {why}" for key, why in self.reasons.items()))
+        command = "countersign root sign" if self.role == "root" else "countersign sign"
         return (
             f"role {self.role!r} needs {self.need} owners, {self.have} signed"
             + (f" ({told})" if told else ""),
-            "ask another owner of this role to add a signature: `countersign sign`",
+            f"ask another owner of this role to add a signature: `{command}`",
         )
 
     def owner(self, key: str) -> str:

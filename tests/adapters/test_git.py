@@ -13,6 +13,7 @@ from controller.adapters.git import (
     CommitTooLarge,
     GitRepository,
     NoRepository,
+    NotACommit,
     RefMoved,
     commit_content,
 )
@@ -216,8 +217,29 @@ def test_a_commit_is_refused_by_its_size_wherever_it_stands(
         if is_read:
             look()
         else:
-            with pytest.raises(CommitTooLarge):
+            with pytest.raises(CommitTooLarge) as refusal:
                 look()
+            assert refusal.value.hint.startswith("it may be damaged: `git fsck --full`")
+
+
+@pytest.mark.parametrize("kind", ["tag", "tree", "blob"])
+def test_a_branch_on_something_else_than_a_commit_is_told_from_one_on_nothing(
+    tmp_path: Path, kind: str
+) -> None:
+    repository = bare(tmp_path, {"a": b"1"})
+    git(repository.path, "-c", "user.name=a", "-c", "user.email=a@b", "tag", "-am", "t", "v1")
+    names = {"tag": "refs/tags/v1", "tree": "main^{tree}", "blob": "main:a"}
+    found = git(repository.path, "rev-parse", names[kind]).strip()
+    (repository.git_dir / MAIN).write_text(f"{found}\n")
+    there = Oid(bytes.fromhex(found))
+
+    with pytest.raises(NotACommit, match=f"{found} is a {kind}"):
+        list(repository.first_parents(there))
+    with pytest.raises(NotACommit):
+        repository.raw_commit(there)
+    with pytest.raises(MissingObject) as gone:
+        repository.raw_commit(NOWHERE)
+    assert type(gone.value) is MissingObject
 
 
 def _other(tree: Oid) -> bytes:
