@@ -26,10 +26,15 @@ class Unreadable(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Resharded:
-    """The files that were written and removed; both empty when all were canonical."""
+    """The files that were written and removed; both empty when all were canonical.
+
+    `rows` counts what is written, by table; `twice` the rows left out as they stood in an earlier
+    file already, for tables that had any.
+    """
 
     bundle: BundleId
     rows: dict[str, int]
+    twice: dict[str, int]
     written: tuple[str, ...]
     removed: tuple[str, ...]
 
@@ -44,6 +49,7 @@ def reshard(workspace: Workspace, bundle: BundleId) -> Resharded:
         raise UnknownRail(bundle.rail, rails)
     rows: dict[str, list[Row]] = defaultdict(list)
     seen: dict[str, set[Row]] = defaultdict(set)
+    twice: dict[str, int] = defaultdict(int)
     paths = table_files(workspace, bundle, rail.tables)
     for path in paths:
         table = path.removeprefix(f"{files_path(bundle)}/").split("/")[0].removesuffix(".csv")
@@ -56,7 +62,10 @@ def reshard(workspace: Workspace, bundle: BundleId) -> Resharded:
                     f"{path}:{problem.line}: {problem.message}", hint=problem.hint or "mend it"
                 )
         # A run that died has written some rows already, and did not come to remove where they were.
-        rows[table] += [row for row in found if row not in seen[table]]
+        fresh = [row for row in found if row not in seen[table]]
+        if len(fresh) < len(found):
+            twice[table] += len(found) - len(fresh)
+        rows[table] += fresh
         seen[table].update(found)
     files = {
         f"{files_path(bundle)}/{path}": data
@@ -66,4 +75,5 @@ def reshard(workspace: Workspace, bundle: BundleId) -> Resharded:
     before = {path: (workspace.folder / path).read_bytes() for path in paths}
     changed = tuple(sorted(path for path, data in files.items() if before.get(path) != data))
     removed = replace_tables(workspace, bundle, rows, files)
-    return Resharded(bundle, {table: len(found) for table, found in rows.items()}, changed, removed)
+    counts = {table: len(found) for table, found in rows.items()}
+    return Resharded(bundle, counts, dict(twice), changed, removed)

@@ -25,6 +25,7 @@ def shard(
             {
                 "bundle": str(done.bundle),
                 "rows": done.rows,
+                "twice": done.twice,
                 "written": list(done.written),
                 "removed": list(done.removed),
             }
@@ -34,5 +35,8 @@ def shard(
         emit(f"wrote {path}")
     for path in done.removed:
         emit(f"removed {path}")
+    for table, count in done.twice.items():
+        stood = "row that stood" if count == 1 else "rows that stood"
+        emit(f"left out {count:,} {stood} in two files of {table}")
     if not (done.written or done.removed):
         emit(f"{done.bundle} is canonical already.")

@@ -173,6 +173,29 @@ def test_sharding_puts_small_files_together(shop: Shop) -> None:
 
     assert done.removed == (f"bundles/{CARDS}/files/ranges/99.csv",)
     assert shop.read(path) == canonical
+    assert done.twice == {}
+
+
+def test_rows_that_stand_in_two_files_are_written_once_and_counted(shop: Shop) -> None:
+    path = f"bundles/{CARDS}/files/ranges.csv"
+    canonical = shop.read(path)
+    header, *lines = canonical.splitlines(keepends=True)
+    shop.write(f"bundles/{CARDS}/files/ranges/99.csv", b"".join([header, *lines[:2]]))
+
+    done = reshard(shop.workspace, CARDS)
+
+    assert shop.read(path) == canonical
+    assert done.twice == {"ranges": 2}
+    assert done.rows["ranges"] == len(lines)
+
+
+def test_rows_that_stand_twice_in_one_file_are_refused(shop: Shop) -> None:
+    path = f"bundles/{CARDS}/files/ranges.csv"
+    header, first, *rest = shop.read(path).splitlines(keepends=True)
+    shop.write(path, b"".join([header, first, first, *rest]))
+
+    with pytest.raises(Unreadable, match="the same line as line 2"):
+        reshard(shop.workspace, CARDS)
 
 
 def test_sharding_never_guesses_at_ragged_rows(shop: Shop) -> None:

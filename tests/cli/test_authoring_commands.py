@@ -210,6 +210,12 @@ def test_sharding_a_canonical_draft_says_so(shop: Shop) -> None:
     assert "canonical already" in run(shop, "shard", str(CARDS)).out
 
 
+def test_sharding_counts_the_rows_that_stood_in_two_files(shop: Shop) -> None:
+    ranges = shop.read(f"bundles/{CARDS}/files/ranges.csv")
+    shop.write(f"bundles/{CARDS}/files/ranges/99.csv", b"".join(ranges.splitlines(True)[:2]))
+    assert "left out 1 row that stood in two files of ranges" in run(shop, "shard", str(CARDS)).out
+
+
 def test_keys_are_made_and_shown_without_their_secret(tmp_path: Path) -> None:
     made = countersign("key", "new", "dora", folder=tmp_path)
     shown = [countersign("key", "show", name, folder=tmp_path) for name in ("dora", "dora.pub")]
