@@ -1089,10 +1089,10 @@ class Commit:
 GIT_ID = rb"[0-9a-fA-F]{40}"
 COMMIT = re.compile(
     rb"(?P<ids>tree %b\n(?:parent %b\n)*)" % (GIT_ID, GIT_ID)
-    + rb"author (?P<author>[^\n]+)\n(?:author [^\n]+\n)*committer (?P<committer>[^\n]+)\n"
+    + rb"(?P<persons>(?:author [^\n]+\n)+committer [^\n]+\n)"
 )
 """The beginning of a commit; nothing behind it is looked at, whatever it is called."""
-GIT_SECONDS_SINCE = re.compile(rb"[ \t\r\v\f]*([+-]?[0-9]+)")
+GIT_SECONDS_SINCE = re.compile(rb"[ \t\r\v\f]*([+-]?)0*([0-9]*)(?<=[0-9])")
 
 
 def is_git_person(line: bytes) -> bool:
@@ -1100,8 +1100,11 @@ def is_git_person(line: bytes) -> bool:
     start, end = line.rfind(b"<"), line.rfind(b">")
     if not 0 <= start < end:
         return False
-    seconds = GIT_SECONDS_SINCE.match(line, end + 2)
-    return len(line) <= end + 2 or (seconds is not None and -(2**63) <= int(seconds[1]) < 2**63)
+    if len(line) <= end + 2:
+        return True
+    match = GIT_SECONDS_SINCE.match(line, end + 2)
+    seconds = int(match[2] or b"0") if match is not None and len(match[2]) < 20 else 2**64
+    return seconds < 2**63 + (match is not None and match[1] == b"-")
 
 
 class Objects:
@@ -1154,7 +1157,7 @@ class Objects:
         """Return a commit as git reads every commit, whoever signed it or did not."""
         raw = self.read(oid, "commit", COMMIT_MOST, f"commit {oid}")
         match = COMMIT.match(raw)
-        if match is None or not all(map(is_git_person, match.group("author", "committer"))):
+        if match is None or not all(map(is_git_person, match["persons"][:-1].split(b"\n"))):
             what = "not a tree, its parents, an author and a committer, one behind the other"
             raise Refusal(DAMAGED, f"commit {oid}", what, "see `git fsck`")
         ids = [word.decode().lower() for word in re.findall(rb" (%b)\n" % GIT_ID, match["ids"])]
@@ -1460,7 +1463,7 @@ def _headers(head: bytes) -> list[tuple[bytes, bytes]]:
 def _check_headers(
     headers: Sequence[tuple[bytes, bytes]], values: dict[bytes, list[bytes]]
 ) -> None:
-    plain = [_HEADERS.index(word) for word, _ in headers if word in _HEADERS[:4]]
+    plain = [min(_HEADERS.index(word), 4) for word, _ in headers]
     if any(len(values[word]) != 1 for word in (b"tree", b"author", b"committer")):
         raise Wrong("not exactly one tree, author and committer")
     if plain != sorted(plain) or len(values[b"parent"]) > PARENTS_MOST:

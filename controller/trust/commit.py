@@ -24,6 +24,7 @@ _PERSON = re.compile(rb"([^\n\x00<>]*) <([^\n\x00<>]*)> (\d{1,12}) ([+-]\d{4})")
 _OID = re.compile(rb"[0-9a-f]{40}")
 _SIGNATURE = b"gpgsig"
 _KNOWN = (b"tree", b"parent", b"author", b"committer", b"encoding", b"mergetag", _SIGNATURE)
+_FREE = _KNOWN.index(b"encoding")
 _ONCE = (b"tree", b"author", b"committer")
 _YEAR_2200 = 7258118400
 
@@ -144,10 +145,9 @@ def _headers(head: bytes) -> list[tuple[bytes, bytes]]:
         if not space or name not in _KNOWN:
             raise MalformedCommit(f"a commit header {name[:40].decode(errors='replace')!r}")
         headers.append((name, value))
-    order = [name for name, _value in headers if name != _SIGNATURE]
-    ranks = [_KNOWN.index(name) for name in order]
-    # Git writes the encoding before or after mergetags depending on its version.
-    if [rank for rank in ranks if rank < 4] != sorted(rank for rank in ranks if rank < 4):
+    # Tree, parents, author and committer come before all others, whose order depends on git's age.
+    ranks = [min(_KNOWN.index(name), _FREE) for name, _value in headers]
+    if ranks != sorted(ranks):
         raise MalformedCommit("commit headers out of order")
     return headers
 

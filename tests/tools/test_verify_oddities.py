@@ -8,13 +8,14 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from random import Random  # noqa: TID251 - a seeded source
 
 import pytest
 
-from controller.adapters.git import GitRepository
+from controller.adapters.git import Author, GitRepository, commit_content
 from controller.artifacts import layout, walk
 from controller.artifacts.bundle import PreviousVersion
 from controller.artifacts.release import ReleaseStatement
@@ -22,6 +23,7 @@ from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import ControllerError
 from controller.kernel.objects import Oid
+from controller.source.history import COMMITS_MAX
 from tests.support.trees import git, raw_tree, write_literally
 from tests.support.world import CARDS, NEW_RANGE, OTHER_RANGE, RANGES, Shop
 from tests.tools.changes import (
@@ -56,31 +58,30 @@ def both(shop: Shop) -> str:
     return said
 
 
-@pytest.mark.parametrize(
-    ("reverted_by", "mended_by", "verdict"),
-    [
-        pytest.param(None, "rollback", "trust.rollback_refused", id="a signature on the mending"),
-        pytest.param("rollback", None, "accepted", id="a signature on the return"),
-        pytest.param(None, None, "trust.rollback_refused", id="no signature"),
-    ],
-)
-def test_who_mends_a_folder_did_not_bring_the_release_in_it(
-    shop: Shop, reverted_by: str | None, mended_by: str | None, verdict: str
-) -> None:
+def return_in_a_folder_that_is_mended(
+    shop: Shop, *, reverted_by: str | None, mended_by: str | None
+) -> str:
     first = shop.released[0]
     second_release(shop)
-
     hide(shop, first, by=reverted_by)
     assert both(shop) == "walk.bad_tree"
     show(shop, by=mended_by)
+    return both(shop)
 
-    assert both(shop) == verdict
+
+@pytest.mark.stops("commit.later-signature")
+@pytest.mark.parametrize("who", ["rollback", None])
+def test_who_mends_a_folder_did_not_bring_the_release_in_it(shop: Shop, who: str | None) -> None:
+    said = return_in_a_folder_that_is_mended(shop, reverted_by=None, mended_by=who)
+
+    assert said == "trust.rollback_refused"
 
 
-def reset_to_first(shop: Shop) -> None:
-    first = shop.released[0]
-    said = {"serial": first.serial, "sha256": sha256(first.payload())}
-    with_root(lambda root: root.update(reset={ENVIRONMENT: said}))(shop)
+@pytest.mark.allows("commit.later-signature")
+def test_who_mends_a_folder_takes_nothing_from_a_signed_return(shop: Shop) -> None:
+    said = return_in_a_folder_that_is_mended(shop, reverted_by="rollback", mended_by=None)
+
+    assert said == "accepted"
 
 
 def stolen(shop: Shop) -> ReleaseStatement:
@@ -88,6 +89,12 @@ def stolen(shop: Shop) -> ReleaseStatement:
     shop.edit(add=[OTHER_RANGE])
     live = shop.sign(shop.next_version())
     return shop.next_release(live, serial=2, previous=ref(shop.released[0]))
+
+
+def reset_to_first(shop: Shop) -> None:
+    first = shop.released[0]
+    said = {"serial": first.serial, "sha256": sha256(first.payload())}
+    with_root(lambda root: root.update(reset={ENVIRONMENT: said}))(shop)
 
 
 @pytest.mark.parametrize("mended", [True, False])
@@ -273,14 +280,23 @@ def said(look: Callable[[], object]) -> object:
 COMMIT_WORDS = [
     *(b"tree " + b"1" * 40 + b"\n", b"parent " + b"C3" * 20 + b"\n", b"author ", b"committer "),
     *(b"<", b">", b"<>", b"> ", b" ", b"\n", b"\0", b"\t", b"\r", b"-", b"+", b"x", b"1", b""),
-    *(b"9" * 19, b"9223372036854775808", b"author x <y>\n", b"author x <y> 1\n"),
+    *(
+        b"9" * 19,
+        b"0" * 40,
+        b"9" * 5000,
+        b"9223372036854775807",
+        b"9223372036854775808",
+        b"author x <y>\n",
+        b"author x <y> 1\n",
+    ),
 ]
 
 
 def bent_commit(rng: Random, tree: bytes) -> bytes:
     """Return a commit with lines swapped, and words put over it or between."""
     parents = b"parent %b\nparent %b\n" % (b"a1" * 20, b"b2" * 20)
-    persons = b"author A B <a@b> 1700000000 +0100\ncommitter C <c@d> 1700000000 +0000\n"
+    more = rng.choice([b"", b"", b"author D <e@f> 1\n", b"author D <e@f> x\n", b"author D\n"])
+    persons = b"author A B <a@b> 1700000000 +0100\n%bcommitter C <c@d> 1700000000 +0000\n" % more
     raw = b"tree " + tree + b"\n" + parents + persons + b"encoding x\ngpgsig y\n z\n\nmsg\n"
     if rng.random() < 0.3:
         lines = raw.split(b"\n")
@@ -373,3 +389,21 @@ def test_a_commit_may_be_bent_by_hand_into_what_git_reads(shop: Shop) -> None:
     commit_anyhow(shop, b"\n".join(lines) + rest)
 
     assert shop.tip == tip
+
+
+def test_a_history_has_as_many_commits_for_both(
+    bare: GitRepository, objects: alone.Objects
+) -> None:
+    tree, made = bare.empty_tree(), list[Oid]()
+    for number in range(4):
+        author = Author("A", "a@b", datetime(2026, 11, 20, tzinfo=UTC))
+        content = commit_content(tree, made[-1:], author, str(number))
+        made.append(bare.write_commit(content))
+    tip = made[-1].hex()
+
+    assert alone.COMMITS_MOST == COMMITS_MAX
+    whole = [one.oid for one in objects.first_parents(tip, most=4)]
+    assert whole == [one.hex() for one in made]
+    with pytest.raises(alone.Refusal) as refusal:
+        objects.first_parents(tip, most=3)
+    assert refusal.value.code == "history.too_long"

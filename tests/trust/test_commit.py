@@ -213,3 +213,17 @@ def test_a_signature_is_read_as_ascii() -> None:
     signed = with_signature(CONTENT, "-----BEGIN SSH SIGNATURE-----\né")
 
     assert parse_commit(signed).signature == "-----BEGIN SSH SIGNATURE-----\n\ufffd\ufffd\n"
+
+
+@pytest.mark.parametrize("name", [b"gpgsig", b"encoding", b"mergetag"])
+def test_nothing_stands_before_the_tree_or_between_tree_and_committer(name: bytes) -> None:
+    head, gap, message = SIGNED.partition(b"\n\n")
+    plain, mark, signature = head.partition(b"\ngpgsig ")
+    more = mark[1:] + signature if name == b"gpgsig" else name + b" UTF-8"
+    lines = plain.split(b"\n")
+    assert parse_commit(b"\n".join([*lines, more]) + gap + message).tree.hex()[:4] == "4b82"
+
+    for place in range(len(lines)):
+        bent = b"\n".join([*lines[:place], more, *lines[place:]])
+        with pytest.raises(MalformedCommit):
+            parse_commit(bent + gap + message)
