@@ -1092,7 +1092,7 @@ COMMIT = re.compile(
     + rb"(?P<persons>(?:author [^\n]+\n)+committer [^\n]+\n)"
 )
 """The beginning of a commit; nothing behind it is looked at, whatever it is called."""
-GIT_SECONDS_SINCE = re.compile(rb"[ \t\r\v\f]*([+-]?)0*([0-9]*)(?<=[0-9])")
+GIT_SECONDS_SINCE = re.compile(rb"[ \t\r\v\f]*([+-]?)(?=[0-9])0*([0-9]*)")
 
 
 def is_git_person(line: bytes) -> bool:

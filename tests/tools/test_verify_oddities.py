@@ -295,7 +295,7 @@ COMMIT_WORDS = [
 def bent_commit(rng: Random, tree: bytes) -> bytes:
     """Return a commit with lines swapped, and words put over it or between."""
     parents = b"parent %b\nparent %b\n" % (b"a1" * 20, b"b2" * 20)
-    more = rng.choice([b"", b"", b"author D <e@f> 1\n", b"author D <e@f> x\n", b"author D\n"])
+    more = rng.choice([b"", b"", b"author D <e@f> 1\n", b"author D <e@f> x\n", b"author D <e>0x\n"])
     persons = b"author A B <a@b> 1700000000 +0100\n%bcommitter C <c@d> 1700000000 +0000\n" % more
     raw = b"tree " + tree + b"\n" + parents + persons + b"encoding x\ngpgsig y\n z\n\nmsg\n"
     if rng.random() < 0.3:
