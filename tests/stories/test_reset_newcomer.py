@@ -30,7 +30,11 @@ def newcomer(
             def start() -> Shop:
                 shop = owners.shop
                 return replace(
-                    shop, connection=connection, baseline=shop.tip, controller="newcomer"
+                    shop,
+                    connection=connection,
+                    baseline=shop.tip,
+                    controller=name,
+                    audit_key=None,
                 )
 
             yield start

@@ -110,6 +110,7 @@ class Shop:
     released: list[ReleaseStatement] = field(default_factory=list)
     branch: str = "main"
     controller: str = CONTROLLER
+    audit_key: str | None = AUDIT
 
     @classmethod
     def copy(cls, template: Path, where: Path, connection: Connection[Any] | None = None) -> "Shop":
@@ -371,8 +372,7 @@ class Shop:
             clock=self.clock,
             pin=self.pin,
             rails=self.rails,
-            # The demo's root lets nobody else sign a trail.
-            signer=self.signer(AUDIT) if self.controller == CONTROLLER else None,
+            signer=self.signer(self.audit_key) if self.audit_key is not None else None,
             limits=self.limits,
         )
         return replace(made, **changes)
