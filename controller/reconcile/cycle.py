@@ -25,6 +25,7 @@ from controller.plan.guards import GuardTripped
 from controller.reconcile.apply import apply
 from controller.reconcile.decide import Decision, decide, held_root
 from controller.reconcile.keeping import keep_roots
+from controller.reconcile.proof import branch_root
 from controller.reconcile.world import NoBaseline, World
 from controller.stores.control import outbox
 from controller.stores.control import store as control
@@ -152,12 +153,21 @@ def check_settled(world: World, before: Applied) -> None:
 def check_trail(world: World, root: Root) -> None:
     """Raise `TrailNotGranted` where nobody could believe what this host would sign.
 
-    One wrong link breaks a trail for good, so this is asked before anything is recorded.
+    One wrong link breaks a trail for good, so this is asked before anything is recorded. A new
+    host that starts at an older commit may be named only by the branch's newest root, which is the
+    one that trails are proven by.
     """
-    if world.signer is None:
+    if world.signer is None or _may_sign(world, root):
         return
-    if world.signer.public.id not in {key.id for key in root.audit_keys(world.controller)}:
-        raise TrailNotGranted(world.controller, key=world.signer.public.id, root=root.version)
+    newest = branch_root(world.repository, world.pin, world.branch, world.clock.now()).root
+    if not _may_sign(world, newest):
+        raise TrailNotGranted(world.controller, key=world.signer.public.id, root=newest.version)
+
+
+def _may_sign(world: World, root: Root) -> bool:
+    role = root.audit.get(world.controller)
+    assert world.signer is not None
+    return role is not None and world.signer.public.id in {key.id for key in role.keys}
 
 
 def publish_owed(world: World) -> Published:

@@ -13,7 +13,6 @@ from controller.reconcile.cycle import TrailNotGranted, run_pass
 from controller.reconcile.decide import decide
 from controller.stores.control.model import StaleWriter
 from controller.trust.core import ThresholdNotMet
-from controller.trust.root import NoRole
 from tests.reconcile.test_decide import rotate
 from tests.support.world import NEW_RANGE, OTHER_RANGE, Shop
 
@@ -106,7 +105,7 @@ def test_a_key_that_the_root_does_not_name_signs_no_trail(shop: Shop) -> None:
 def test_a_controller_that_the_root_does_not_name_signs_no_trail(shop: Shop) -> None:
     shop.publish(add=[NEW_RANGE])
 
-    with pytest.raises(NoRole, match="other"):
+    with pytest.raises(TrailNotGranted, match="other"):
         run_pass(shop.world(controller="other"))
 
     assert shop.revision == 1
