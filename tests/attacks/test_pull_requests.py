@@ -248,8 +248,11 @@ def forged(shop: Shop) -> None:
     (tip,) = shop.audit_commits()
     (last,) = published(shop.repository, shop.controller)
     shop.publish(add=[NEW_RANGE])
+    some = next(iter(last.record.signers.values()))
+    live = [f"{one.bundle}@{one.version}" for one in shop.released[-1].bundles]
     record = replace(
         last.record,
+        signers=dict.fromkeys([*live, "release"], some),
         seq=2,
         prev=last.record.sha256,
         revision=2,
