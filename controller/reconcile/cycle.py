@@ -142,7 +142,7 @@ def is_settled(world: World, before: Applied, target: Oid) -> bool:
 
 
 def check_settled(world: World, before: Applied) -> None:
-    """Raise `PinChanged` where nothing is left to do, but the host is told to believe others.
+    """Raise `PinChanged` or `TrailNotGranted` although nothing is left to do.
 
     A pin stays as it is while a world is open, and roots are only added: those read last will do.
     """

@@ -13,7 +13,7 @@ from controller.kernel.canonical import sha256
 from controller.stores.control.model import RevisionKind
 from controller.trust.history import CLOCK_TOLERANCE
 from tests.support.audit import SOURCE, digest_of
-from tests.support.trail import AuditKeys, Trail, released, renumbered
+from tests.support.trail import AuditKeys, Trail, released, renumbered, repinned
 
 ELSEWHERE = "00000000-0000-0000-0000-000000000000"
 LATER = CLOCK_TOLERANCE + timedelta(seconds=1)
@@ -50,20 +50,6 @@ def set_back(by: timedelta) -> Callable[[Trail], list[AuditRecord]]:
         return third(applied_at=trail.records[1].applied_at - by)(trail)
 
     return changed
-
-
-def repinned(trail: Trail, **members: object) -> list[AuditRecord]:
-    """Return the first three records, and that the host started from another root."""
-    last = trail.records[2]
-    facts: dict[str, object] = {
-        "kind": RevisionKind.REPIN,
-        "revision": 4,
-        "parent_commit": last.commit,
-        "root_version": 7,
-        "signers": {**last.signers, "root": ("SHA256:alice",)},
-        **members,
-    }
-    return renumbered([*trail.records[:3], replace(last, **facts)])  # type: ignore[arg-type]
 
 
 def other_release(trail: Trail) -> list[AuditRecord]:
@@ -125,24 +111,28 @@ REFUSED: dict[str, tuple[Callable[[Trail], list[AuditRecord]], type[breaks.Broke
     "long before the last one": (set_back(LATER), breaks.LinkTime, 3),
     "an older root": (third(root_version=2), breaks.LinkRoot, 3),
     "an older root after a pinned one": (
-        lambda one: repinned(one, root_version=5),
+        lambda one: repinned(one.records[:3], root_version=5),
         breaks.LinkRoot,
         4,
     ),
     "a pinned root that was followed": (
-        lambda one: repinned(one, root_version=6),
+        lambda one: repinned(one.records[:3], root_version=6),
         breaks.LinkRoot,
         4,
     ),
-    "a root that nobody knows": (lambda one: repinned(one, root_version=99), breaks.LinkRoot, 4),
+    "a root that nobody knows": (
+        lambda one: repinned(one.records[:3], root_version=99),
+        breaks.LinkRoot,
+        4,
+    ),
     "a root from nowhere": (tail(root_version=7), breaks.LinkRoot, 4),
     "a pinned root that moves on": (
-        lambda one: repinned(one, parent_commit=one.records[1].commit),
+        lambda one: repinned(one.records[:3], root_version=7, parent_commit=one.records[1].commit),
         breaks.LinkAncestry,
         4,
     ),
     "a pinned root that nobody signed": (
-        lambda one: repinned(one, signers={"root": ("SHA256:alice",)}),
+        lambda one: repinned(one.records[:3], root_version=7, signers={"root": ("SHA256:alice",)}),
         breaks.LinkStatement,
         4,
     ),
@@ -187,7 +177,7 @@ def same_release_again(trail: Trail) -> list[AuditRecord]:
 ALLOWED: dict[str, Callable[[Trail], list[AuditRecord]]] = {
     "nothing changed": lambda one: one.records,
     "a clock that was set back a little": set_back(CLOCK_TOLERANCE),
-    "a pinned root": repinned,
+    "a pinned root": lambda one: repinned(one.records[:3], root_version=7),
     "other rules": same_release_again,
     "a host that starts from a later root": lambda one: renumbered(
         [replace(record, root_version=7) for record in one.records]

@@ -17,6 +17,7 @@ from controller.audit.publish import Published, publish
 from controller.audit.record import GENESIS, AuditRecord
 from controller.kernel.canonical import sha256
 from controller.kernel.objects import Oid
+from controller.stores.control.model import RevisionKind
 from controller.trust.keys import PublicKey
 from controller.trust.sign import SeedSigner, Signer, sign_commit
 from tests.support.audit import NOON, REPOSITORY, digest_of, record
@@ -164,6 +165,19 @@ def renumbered(records: list[AuditRecord]) -> list[AuditRecord]:
         prev = chained[-1].sha256 if chained else GENESIS
         chained.append(replace(one, seq=seq, prev=prev))
     return chained
+
+
+def repinned(records: list[AuditRecord], **members: Any) -> list[AuditRecord]:
+    """Return the records, and one more: a person let the host start from another root."""
+    last = records[-1]
+    facts: dict[str, Any] = {
+        "kind": RevisionKind.REPIN,
+        "revision": last.revision + 1,
+        "parent_commit": last.commit,
+        "signers": {**last.signers, "root": ("SHA256:alice",)},
+        **members,
+    }
+    return renumbered([*records, replace(last, **facts)])
 
 
 def rewrapped(raw: bytes, columns: int = 64) -> bytes:

@@ -21,7 +21,7 @@ from controller.trust.commit import parse_commit, with_signature
 from controller.trust.root import Root
 from controller.trust.sign import SeedSigner, Signer, sign_commit
 from tests.support.audit import digest_of
-from tests.support.trail import Trail, renumbered, rewrapped
+from tests.support.trail import Trail, renumbered, repinned, rewrapped
 from tests.support.trees import git
 from tests.support.world import NEW_RANGE, OTHER_RANGE, Shop
 from tests.tools.changes import DAY, with_root
@@ -124,20 +124,6 @@ def changed(branch: Branch, **members: object) -> list[AuditRecord]:
     return renumbered([first, replace(second, **members), third])  # type: ignore[arg-type]
 
 
-def pinned(branch: Branch, **members: object) -> list[AuditRecord]:
-    """The records, and that a person pinned another root."""
-    last = branch.records[-1]
-    facts: dict[str, object] = {
-        "kind": RevisionKind.REPIN,
-        "revision": 4,
-        "parent_commit": last.commit,
-        "root_version": 2,
-        "signers": {**last.signers, "root": ("SHA256:alice",)},
-        **members,
-    }
-    return renumbered([*branch.records, replace(last, **facts)])  # type: ignore[arg-type]
-
-
 ALLOWED: dict[str, Callable[[Branch], object]] = {
     "a clock that was set back a little": lambda one: one.write(
         changed(one, applied_at=one.records[0].applied_at - timedelta(seconds=300))
@@ -191,7 +177,7 @@ def test_controllers_that_took_turns_prove_each_others_revisions(branch: Branch)
 
 
 def test_a_root_that_was_pinned_is_proven_under_it(branch: Branch) -> None:
-    branch.write(pinned(branch))
+    branch.write(repinned(branch.records, root_version=2))
     assert judge_audit(branch.shop).verdict == prove_audit(branch.shop) == "audit.link_root"
 
     with_root(lambda _: None)(branch.shop)
@@ -352,19 +338,23 @@ REFUSED: dict[str, tuple[Callable[[Branch], object], str]] = {
         "audit.link_root",
     ),
     "a pinned root from nowhere": (
-        lambda one: one.write(pinned(one, root_version=99)),
+        lambda one: one.write(repinned(one.records, root_version=99)),
         "audit.link_root",
     ),
     "a pinned root that was followed": (
-        lambda one: one.write(pinned(one, root_version=1)),
+        lambda one: one.write(repinned(one.records, root_version=1)),
         "audit.link_root",
     ),
     "a pinned root that moves on": (
-        lambda one: one.write(pinned(one, parent_commit=one.records[1].commit)),
+        lambda one: one.write(
+            repinned(one.records, root_version=2, parent_commit=one.records[1].commit)
+        ),
         "audit.link_ancestry",
     ),
     "a pinned root with other signers": (
-        lambda one: one.write(pinned(one, signers={"root": ("SHA256:alice",)})),
+        lambda one: one.write(
+            repinned(one.records, root_version=2, signers={"root": ("SHA256:alice",)})
+        ),
         "audit.link_statement",
     ),
     "a source commit that is not there": (
