@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -156,8 +156,11 @@ def _open_files() -> Iterator[tuple[int, int]]:
     """Yield device and number of what processes of this machine have open, as far as we may see."""
     for descriptors in Path("/proc").glob("[0-9]*/fd"):
         try:
-            for one in descriptors.iterdir():
+            numbers = list(descriptors.iterdir())
+        except OSError:
+            continue  # it has ended, or is another user's
+        for one in numbers:
+            # One that closes meanwhile, like ours that listed them, says nothing of the others.
+            with suppress(OSError):
                 found = one.stat()
                 yield found.st_dev, found.st_ino
-        except OSError:
-            continue  # it has ended, has closed it, or is another user's
