@@ -29,9 +29,10 @@ def plan(
     """
     from controller.app import settings, wiring
     from controller.reconcile.decide import Decision
+    from controller.reconcile.preview import preview
 
     with deadline(timeout), wiring.world(settings.load(settings.named_file(config))) as world:
-        decision = _decide(world)
+        decision = preview(world)
         if not isinstance(decision, Decision):
             _emit_settled(world, decision, output)
             return
@@ -70,20 +71,6 @@ def reconcile(
             emit_json({"outcomes": [_outcome_json(outcome) for outcome in outcomes]})
     if any(outcome.published.commits for outcome in outcomes):
         gitpack.start(world.repository.git_dir)
-
-
-def _decide(world: "World") -> "Decision | Applied":
-    """Return what a pass would do, or where production is when it would do nothing."""
-    from controller.reconcile.cycle import check_settled, is_settled, next_target
-    from controller.reconcile.decide import decide
-    from controller.stores.control.store import read_applied
-
-    before = read_applied(world.connection, world.environment)
-    target = next_target(world, before)
-    if before is not None and is_settled(world, before, target):
-        check_settled(world, before)
-        return before
-    return decide(world, before, target, world.clock.now())
 
 
 def _emit_settled(world: "World", applied: "Applied", output: Output) -> None:

@@ -11,17 +11,17 @@ Of two who decide on the same state one applies; the other looks again, and most
 nothing is left to do.
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controller.adapters import collector
-from controller.adapters.postgres import DatabaseBusy, transaction
+from controller.adapters.postgres import transaction
 from controller.artifacts import layout, walk
 from controller.audit.publish import Published, publish
 from controller.kernel.errors import Refused
 from controller.kernel.objects import Oid
 from controller.plan.guards import GuardTripped
+from controller.reconcile.again import insist
 from controller.reconcile.apply import apply
 from controller.reconcile.decide import Decision, decide, held_root
 from controller.reconcile.keeping import keep_roots
@@ -29,20 +29,9 @@ from controller.reconcile.proof import branch_root
 from controller.reconcile.world import NoBaseline, World
 from controller.stores.control import outbox
 from controller.stores.control import store as control
-from controller.stores.control.model import (
-    Applied,
-    AppliedRevision,
-    Fenced,
-    LeaseHeld,
-    OutboxKind,
-    StaleWriter,
-)
+from controller.stores.control.model import Applied, AppliedRevision, OutboxKind
 from controller.trust.keys import KeyId
 from controller.trust.root import Root
-
-# How long a pass that was overtaken lets the other one go on before it looks again.
-PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
-_OVERTAKEN = (StaleWriter, Fenced, LeaseHeld, DatabaseBusy)
 
 
 class TrailNotGranted(Refused):
@@ -75,7 +64,7 @@ def converge(world: World) -> Iterator[Outcome]:
     A pass that somebody else overtook is run again, a bounded number of times.
     """
     while True:
-        outcome = _insistent_pass(world)
+        outcome = insist(lambda: run_pass(world))
         yield outcome
         if outcome.revision is None or outcome.commit == world.head():
             return
@@ -105,15 +94,6 @@ def run_pass(world: World) -> Outcome:
             raise
         revision = apply(world, decision)
     return Outcome(target, revision, decision, publish_owed(world))
-
-
-def _insistent_pass(world: World) -> Outcome:
-    for seconds in PAUSES_SECONDS:
-        try:
-            return run_pass(world)
-        except _OVERTAKEN:
-            time.sleep(seconds)
-    return run_pass(world)
 
 
 def next_target(world: World, before: Applied | None) -> Oid:

@@ -14,12 +14,13 @@ from controller.kernel.canonical import Digest
 from controller.kernel.errors import ControllerError, Unavailable
 from controller.kernel.objects import Oid
 from controller.plan.guards import GuardTripped
+from controller.reconcile.again import insist
 from controller.reconcile.cycle import is_settled, next_target
 from controller.reconcile.decide import Decision, decide, held_root
 from controller.reconcile.world import World
 from controller.stores.control import outbox
 from controller.stores.control import store as control
-from controller.stores.control.model import Applied, AppliedBundle, OutboxKind
+from controller.stores.control.model import Applied, AppliedBundle, OutboxKind, StaleWriter
 from controller.stores.directory import store as directory
 
 
@@ -81,8 +82,15 @@ class Status:
 
 
 def read_status(world: World, now: datetime) -> Status:
-    """Look at the branch and at production; only a database without our schema is an error."""
+    """Look at the branch and at production; only a database without our schema is an error.
+
+    Whoever a pass overtakes looks again.
+    """
     migrations.check(world.connection)
+    return insist(lambda: _look(world, now))
+
+
+def _look(world: World, now: datetime) -> Status:
     applied = control.read_applied(world.connection, world.environment)
     observed, sync, condition = _observe(world, applied, now)
     root, fault = _root(world, applied, now)
@@ -117,6 +125,8 @@ def _observe(
         if applied is not None and is_settled(world, applied, target):
             return head, Sync.SYNCED, _ready(world, applied)
         condition = _pending(applied, decide(world, applied, target, now))
+    except StaleWriter:
+        raise
     except ControllerError as error:
         condition = _stopped(error)
     return head, Sync.OUT_OF_SYNC, condition

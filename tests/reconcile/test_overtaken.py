@@ -3,18 +3,32 @@
 And a host whose audit trail nobody could believe records nothing.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from controller.authoring.starting import ENVIRONMENT
+from controller.reconcile.again import insist
 from controller.reconcile.apply import apply
-from controller.reconcile.cycle import TrailNotGranted, run_pass
-from controller.reconcile.decide import decide
-from controller.stores.control.model import StaleWriter
+from controller.reconcile.cycle import TrailNotGranted, converge, run_pass
+from controller.reconcile.decide import Decision, decide
+from controller.reconcile.preview import preview
+from controller.reconcile.status import Sync, read_status
+from controller.reconcile.world import World
+from controller.stores.control.model import Applied, StaleWriter
 from controller.trust.core import ThresholdNotMet
+from tests.reconcile.test_apply import Overtaken
 from tests.reconcile.test_decide import rotate
-from tests.support.world import NEW_RANGE, OTHER_RANGE, Shop
+from tests.support.world import NEW_RANGE, OTHER_RANGE, Shop, open_connection
+
+
+@pytest.fixture
+def other(shop: Shop, shop_url: str) -> Iterator[World]:
+    """Return another process of the same controller, with a connection of its own."""
+    with open_connection(shop_url) as connection:
+        yield shop.world(connection)
 
 
 def without_bob(shop: Shop) -> None:
@@ -124,3 +138,56 @@ def test_owed_records_are_not_signed_by_another_key_either(
 
     assert shop.repository.references("refs/heads/audit/") == trail
     assert len(run_pass(shop.world()).published.commits) == 1
+
+
+# Who only looks
+
+
+def overtaken(looking: World, *, by: World, before: int) -> World:
+    """Return a world that another one overtakes before its n-th transaction."""
+    connection: Any = Overtaken(
+        looking.connection, before=before, overtake=lambda: list(converge(by))
+    )
+    return replace(looking, connection=connection)
+
+
+def test_a_plan_that_is_overtaken_looks_again_and_finds_it_done(shop: Shop, other: World) -> None:
+    shop.publish(add=[NEW_RANGE])
+
+    found = preview(overtaken(shop.world(), by=other, before=1))
+
+    assert isinstance(found, Applied)
+    assert (found.commit, found.revision) == (shop.tip, 2)
+
+
+def test_a_plan_that_nobody_overtakes_is_what_the_pass_would_do(shop: Shop) -> None:
+    shop.publish(add=[NEW_RANGE])
+
+    found = preview(shop.world())
+
+    assert isinstance(found, Decision)
+    assert found.plan.digest == shop.decide().plan.digest
+
+
+def test_a_status_that_is_overtaken_looks_again(shop: Shop, other: World) -> None:
+    shop.publish(add=[NEW_RANGE])
+
+    # The first transaction asks about the schema.
+    found = read_status(overtaken(shop.world(), by=other, before=2), shop.clock.now())
+
+    assert found.applied is not None
+    assert (found.sync, found.condition.reason) == (Sync.SYNCED, "Applied")
+    assert (found.applied.revision, found.applied.commit) == (2, shop.tip)
+
+
+def test_who_is_overtaken_each_time_says_so_in_the_end() -> None:
+    tries = []
+
+    def always_late() -> None:
+        tries.append(1)
+        raise StaleWriter(ENVIRONMENT, expected=len(tries), found=len(tries) + 1)
+
+    with pytest.raises(StaleWriter) as refusal:
+        insist(always_late, pauses_seconds=(0, 0, 0))
+
+    assert (len(tries), refusal.value.found) == (4, 5)
