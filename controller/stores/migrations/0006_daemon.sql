@@ -1,0 +1,95 @@
+-- What a controller that runs for months keeps beside what it applied: who asked it to look again,
+-- what holds it, how it stands, and what happened. None of it decides what is in production.
+
+-- Who leads, for people: where its process runs, and when it last compared production with the
+-- branch. Both are written when the lease is renewed, so looking costs no write of its own.
+ALTER TABLE controller.lease
+    ADD COLUMN process text NOT NULL DEFAULT '',
+    ADD COLUMN compared_at timestamptz;
+
+-- Requests to look again: while requested is ahead of handled, somebody asked since the last look
+-- began. Any number of requests are one.
+CREATE TABLE controller.wake (
+    environment text PRIMARY KEY,
+    requested bigint NOT NULL DEFAULT 0 CHECK (requested >= 0),
+    handled bigint NOT NULL DEFAULT 0 CHECK (handled >= 0),
+    requested_at timestamptz,
+    reason text NOT NULL DEFAULT '',
+    CHECK (handled <= requested)
+);
+
+-- How the controller stands, one row for each type of condition; a row changes when its status,
+-- its reason or its words do, and since is when the status last did.
+CREATE TABLE controller.condition (
+    environment text NOT NULL,
+    type text NOT NULL CHECK (type <> ''),
+    status text NOT NULL CHECK (status IN ('True', 'False', 'Unknown')),
+    reason text NOT NULL CHECK (reason <> ''),
+    message text NOT NULL,
+    hint text NOT NULL DEFAULT '',
+    observed_commit controller.oid,
+    since timestamptz NOT NULL,
+    changed_at timestamptz NOT NULL,
+    PRIMARY KEY (environment, type)
+);
+
+-- What happened, for people and machines that watch; the proof is the journal.
+CREATE TABLE controller.event (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    environment text NOT NULL,
+    at timestamptz NOT NULL,
+    name text NOT NULL CHECK (name <> ''),
+    severity text NOT NULL CHECK (severity IN ('info', 'warning', 'error')),
+    actor text NOT NULL DEFAULT '',
+    revision bigint,
+    commit controller.oid,
+    message text NOT NULL,
+    facts jsonb NOT NULL DEFAULT '{}'
+);
+CREATE TRIGGER event_is_append_only BEFORE UPDATE OR TRUNCATE ON controller.event
+    FOR EACH STATEMENT EXECUTE FUNCTION controller.refuse_change();
+
+-- What a person holds back: suspend keeps new revisions out, freeze does so in an incident.
+-- A hold ends when it is lifted or when it expires; rows stay as a record of who held what.
+CREATE TABLE controller.hold (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    environment text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('suspend', 'freeze')),
+    actor text NOT NULL CHECK (actor <> ''),
+    reason text NOT NULL CHECK (reason <> ''),
+    placed_at timestamptz NOT NULL,
+    expires_at timestamptz,
+    lifted_at timestamptz,
+    lifted_by text NOT NULL DEFAULT '',
+    CHECK (placed_at < expires_at),
+    CHECK (placed_at <= lifted_at),
+    CHECK ((lifted_at IS NULL) = (lifted_by = ''))
+);
+CREATE UNIQUE INDEX hold_once ON controller.hold (environment, kind) WHERE lifted_at IS NULL;
+
+-- What was said to whom: one row for each target and subject, so that a thing is said once, again
+-- after an interval, and taken back when it is over.
+CREATE TABLE controller.notice (
+    target text NOT NULL CHECK (target <> ''),
+    subject text NOT NULL CHECK (subject <> ''),
+    reason text NOT NULL,
+    revision text NOT NULL,
+    is_open boolean NOT NULL,
+    opened_at timestamptz NOT NULL,
+    said_at timestamptz NOT NULL,
+    PRIMARY KEY (target, subject)
+);
+
+-- Live rows that nobody declared, as they were found: one row for each finding of a difference.
+CREATE TABLE controller.drift (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    environment text NOT NULL,
+    revision bigint NOT NULL CHECK (revision >= 1),
+    digest controller.sha256 NOT NULL,
+    found_at timestamptz NOT NULL,
+    report jsonb NOT NULL,
+    ended_at timestamptz,
+    ended_by text NOT NULL DEFAULT '',
+    CHECK ((ended_at IS NULL) = (ended_by = ''))
+);
+CREATE UNIQUE INDEX drift_once ON controller.drift (environment) WHERE ended_at IS NULL;
