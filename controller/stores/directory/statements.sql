@@ -9,6 +9,7 @@ UPDATE {live} AS live SET file_id = moved.file_id
  WHERE (live.row_key, live.effective_from) = (moved.row_key, moved.effective_from)
 
 -- name: move_staged
+-- Rows of other content may have come under the same key and start: those stay, to be refused.
 WITH moved AS (
     UPDATE {live} AS live SET file_id = incoming.file_id
       FROM {incoming}
@@ -17,14 +18,13 @@ WITH moved AS (
        AND EXISTS (SELECT FROM {leaving}
                     WHERE (leaving.row_key, leaving.effective_from)
                         = (incoming.row_key, incoming.effective_from))
-    RETURNING live.row_key, live.effective_from
+    RETURNING live.row_key, live.effective_from, incoming.ctid AS place
 ),
 stays AS (
     DELETE FROM {leaving} USING moved
      WHERE (leaving.row_key, leaving.effective_from) = (moved.row_key, moved.effective_from)
 )
-DELETE FROM {incoming} USING moved
- WHERE (incoming.row_key, incoming.effective_from) = (moved.row_key, moved.effective_from)
+DELETE FROM {incoming} USING moved WHERE incoming.ctid = moved.place
 
 -- name: take
 WITH gone AS (

@@ -171,6 +171,47 @@ def test_two_keys_with_one_row_key_are_refused(database: Database, way: str) -> 
 
 
 @WAYS
+def test_a_key_that_collides_with_a_row_that_only_moves_is_refused_as_such(
+    database: Database, way: str
+) -> None:
+    one, other = participant("a"), participant("b")
+    put(database, one)
+    moved, comes = one._replace(source=MOVED), other._replace(key=one.key)
+
+    with pytest.raises(KeyCollision) as refusal:
+        put(database, moved, comes, drop=(one,), way=way, revision=2)
+
+    assert {refusal.value.one.key, refusal.value.other.key} == {("a",), ("b",)}
+
+
+@WAYS
+def test_a_window_that_overlaps_a_row_that_only_moves_is_refused_as_such(
+    database: Database, way: str
+) -> None:
+    one = participant("a", days(0, 5))
+    put(database, one)
+    moved, comes = one._replace(source=MOVED), participant("a", days(0, 9), name="Other")
+
+    with pytest.raises(OverlappingWindows) as refusal:
+        put(database, moved, comes, drop=(one,), way=way, revision=2)
+
+    assert {refusal.value.one.window, refusal.value.other.window} == {days(0, 5), days(0, 9)}
+
+
+@WAYS
+def test_a_key_may_take_the_place_of_one_that_goes_and_has_its_row_key(
+    database: Database, way: str
+) -> None:
+    one, other = participant("a"), participant("b")
+    put(database, one)
+
+    put(database, other._replace(key=one.key), drop=(one,), way=way, revision=2)
+
+    assert [row.parts for row in store.stored_rows(database, "participants")] == [("b",)]
+    store.verify(database)
+
+
+@WAYS
 def test_ranges_that_overlap_in_part_are_refused_with_both_ranges(
     database: Database, way: str
 ) -> None:
