@@ -5,12 +5,25 @@ its holder from finishing: what stops it is somebody else's later epoch, looked 
 transaction that writes.
 """
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from controller.adapters.postgres import Connection
 from controller.stores.control.model import Fenced, Lease, LeaseHeld
 from controller.stores.control.statements import QUERIES, one, run
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """Who leads: `process` says where it runs, `compared_at` when it last knew how things stand."""
+
+    holder: str
+    epoch: int
+    process: str
+    compared_at: datetime | None
+    expires_at: datetime
+    is_held: bool
 
 
 def acquire(
@@ -36,6 +49,28 @@ def renew(connection: Connection[Any], lease: Lease, duration: timedelta) -> Lea
     if row is None:
         raise _fenced(connection, lease)
     return Lease(**row)
+
+
+def lead(
+    connection: Connection[Any],
+    lease: Lease,
+    duration: timedelta,
+    *,
+    process: str,
+    compared_at: datetime | None = None,
+) -> Lease:
+    """Hold on to the lease as `renew` does, and say who leads and when it last compared."""
+    facts = {"duration": duration, "process": process, "compared_at": compared_at}
+    row = one(connection, QUERIES["lead"], _facts(lease) | facts)
+    if row is None:
+        raise _fenced(connection, lease)
+    return Lease(**row)
+
+
+def leader(connection: Connection[Any], environment: str) -> Leader | None:
+    """Return who leads and when they last compared; `None` before anybody did."""
+    row = one(connection, QUERIES["read_leader"], {"environment": environment})
+    return None if row is None else Leader(**row)
 
 
 def release(connection: Connection[Any], lease: Lease) -> None:

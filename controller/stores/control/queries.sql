@@ -194,3 +194,70 @@ SELECT tree, base, record
        AS fresh (tree, base, record)
     ON CONFLICT (tree) DO UPDATE SET base = excluded.base, record = excluded.record
  WHERE (known.base, known.record) IS DISTINCT FROM (excluded.base, excluded.record);
+
+-- name: lead
+UPDATE controller.lease
+   SET expires_at = clock_timestamp() + %(duration)s, process = %(process)s,
+       compared_at = coalesce(%(compared_at)s, compared_at)
+ WHERE environment = %(environment)s AND holder = %(holder)s AND epoch = %(epoch)s
+RETURNING environment, holder, epoch, expires_at;
+
+-- name: read_leader
+SELECT holder, epoch, process, compared_at, expires_at, expires_at > clock_timestamp() AS is_held
+  FROM controller.lease WHERE environment = %(environment)s;
+
+-- name: request_wake
+INSERT INTO controller.wake AS known (environment, requested, requested_at, reason)
+VALUES (%(environment)s, 1, %(now)s, %(reason)s)
+    ON CONFLICT (environment) DO UPDATE
+   SET requested = known.requested + 1, requested_at = excluded.requested_at,
+       reason = excluded.reason
+RETURNING environment, requested, handled, requested_at, reason;
+
+-- name: notify_wake
+SELECT pg_notify('countersign_wake', %(environment)s);
+
+-- name: read_wake
+SELECT environment, requested, handled, requested_at, reason
+  FROM controller.wake WHERE environment = %(environment)s;
+
+-- name: handle_wake
+UPDATE controller.wake SET handled = greatest(handled, %(requested)s)
+ WHERE environment = %(environment)s AND requested >= %(requested)s AND handled < %(requested)s;
+
+-- name: read_conditions
+SELECT type, status, reason, message, hint, observed_commit, since, changed_at
+  FROM controller.condition WHERE environment = %(environment)s ORDER BY type;
+
+-- name: put_condition
+INSERT INTO controller.condition AS known
+       (environment, type, status, reason, message, hint, observed_commit, since, changed_at)
+VALUES (%(environment)s, %(type)s, %(status)s, %(reason)s, %(message)s, %(hint)s,
+        %(observed_commit)s, %(now)s, %(now)s)
+    ON CONFLICT (environment, type) DO UPDATE
+   SET status = excluded.status, reason = excluded.reason, message = excluded.message,
+       hint = excluded.hint, observed_commit = excluded.observed_commit,
+       changed_at = excluded.changed_at,
+       since = CASE known.status WHEN excluded.status THEN known.since ELSE excluded.since END
+ WHERE (known.status, known.reason, known.message, known.hint, known.observed_commit)
+       IS DISTINCT FROM
+       (excluded.status, excluded.reason, excluded.message, excluded.hint,
+        excluded.observed_commit);
+
+-- name: append_event
+INSERT INTO controller.event
+       (environment, at, name, severity, actor, revision, commit, message, facts)
+VALUES (%(environment)s, %(at)s, %(name)s, %(severity)s, %(actor)s, %(revision)s, %(commit)s,
+        %(message)s, %(facts)s::jsonb);
+
+-- name: read_events
+SELECT id, at, name, severity, actor, revision, commit, message, facts
+  FROM controller.event
+ WHERE environment = %(environment)s AND id > %(after)s
+ ORDER BY id LIMIT %(limit)s;
+
+-- name: newest_events
+SELECT id, at, name, severity, actor, revision, commit, message, facts
+  FROM (SELECT * FROM controller.event WHERE environment = %(environment)s
+         ORDER BY id DESC LIMIT %(limit)s) AS newest
+ ORDER BY id;

@@ -46,7 +46,7 @@ CREATE TABLE controller.event (
     message text NOT NULL,
     facts jsonb NOT NULL DEFAULT '{}'
 );
-CREATE TRIGGER event_is_append_only BEFORE UPDATE OR TRUNCATE ON controller.event
+CREATE TRIGGER event_is_never_rewritten BEFORE UPDATE OR TRUNCATE ON controller.event
     FOR EACH STATEMENT EXECUTE FUNCTION controller.refuse_change();
 
 -- What a person holds back: suspend keeps new revisions out, freeze does so in an incident.

@@ -9,7 +9,7 @@ from controller.adapters.postgres import Connection, DatabaseBusy, connect, tran
 from controller.stores.control import lease as leases
 from controller.stores.control import store
 from controller.stores.control.model import Fenced, Lease, LeaseHeld
-from tests.support.control import MINUTE, at_revision, leader
+from tests.support.control import MINUTE, NOON, at_revision, leader
 
 OVER = timedelta(seconds=-1)
 
@@ -108,3 +108,31 @@ def test_nobody_takes_over_while_a_writer_is_in_its_transaction(
             leases.acquire(other, "production", holder="two", duration=MINUTE)
 
         other.rollback()
+
+
+def test_a_leader_says_where_it_runs_and_when_it_last_compared(database: Connection[Any]) -> None:
+    held = leader(database, "one")
+
+    renewed = leases.lead(database, held, MINUTE, process="host 7", compared_at=NOON)
+    leases.lead(database, renewed, MINUTE, process="host 7")
+
+    found = leases.leader(database, "production")
+    assert found is not None
+    assert (found.holder, found.process, found.compared_at, found.is_held) == (
+        "one",
+        "host 7",
+        NOON,
+        True,
+    )
+
+
+def test_a_leader_that_was_overtaken_cannot_go_on_leading(database: Connection[Any]) -> None:
+    held = leader(database, "one")
+    leader(database, "one")
+
+    with pytest.raises(Fenced):
+        leases.lead(database, held, MINUTE, process="host 7")
+
+
+def test_nobody_leads_what_nobody_ever_led(database: Connection[Any]) -> None:
+    assert leases.leader(database, "production") is None

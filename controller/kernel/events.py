@@ -1,0 +1,93 @@
+"""The name of every event, how grave it is, and what it says: one list for logs, tables and pages.
+
+A name never changes once it has been written somewhere. `docs/events.md` shows this list.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Self
+
+
+class Severity(StrEnum):
+    """How grave an event is: for the record, to be looked at, or somebody has to act."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    name: str
+    severity: Severity
+    sentence: str
+
+
+class Event(Enum):
+    """Something that happened to a controller."""
+
+    STARTED = _Meaning("controller.started", Severity.INFO, "A controller began to run.")
+    STOPPED = _Meaning("controller.stopped", Severity.INFO, "A controller ended in order.")
+    LEADING = _Meaning("lease.taken", Severity.INFO, "A controller leads from here on.")
+    STANDING_BY = _Meaning(
+        "lease.held_elsewhere", Severity.INFO, "Another controller leads; this one waits."
+    )
+    FENCED = _Meaning(
+        "lease.lost", Severity.WARNING, "Another controller took over; what was decided is void."
+    )
+    APPLIED = _Meaning("revision.applied", Severity.INFO, "Production came to a new revision.")
+    REFUSED = _Meaning(
+        "revision.refused",
+        Severity.ERROR,
+        "A commit is not let into production; it stays as it was until another commit comes.",
+    )
+    HELD = _Meaning(
+        "revision.held", Severity.WARNING, "A plan waits for a person: a guard, a hold or a window."
+    )
+    UNAVAILABLE = _Meaning(
+        "pass.failed",
+        Severity.WARNING,
+        "A pass could not be finished; it is tried again by itself.",
+    )
+    CORRUPT = _Meaning(
+        "pass.corrupt",
+        Severity.ERROR,
+        "Something stored is not what was written: nothing is applied until a person has looked.",
+    )
+    RECOVERED = _Meaning("pass.recovered", Severity.INFO, "Passes succeed again.")
+    BOUNDARY = _Meaning(
+        "boundary.passed", Severity.INFO, "A window began or ended: other rows are served from now."
+    )
+    SUSPENDED = _Meaning("hold.placed", Severity.WARNING, "A person holds new revisions back.")
+    RESUMED = _Meaning("hold.lifted", Severity.INFO, "New revisions are let in again.")
+    STALE = _Meaning(
+        "heartbeat.stale", Severity.ERROR, "The heartbeat is too old: is the branch held back?"
+    )
+    FRESH = _Meaning("heartbeat.fresh", Severity.INFO, "The heartbeat is in time again.")
+    CLOCK_WRONG = _Meaning(
+        "clock.wrong", Severity.ERROR, "The clock is not where it can be; nothing is applied."
+    )
+    DRIFTED = _Meaning("drift.found", Severity.ERROR, "Live rows are not what was applied.")
+    DRIFT_ENDED = _Meaning("drift.ended", Severity.INFO, "Live rows are what was applied again.")
+
+    @property
+    def severity(self) -> Severity:
+        """How grave it is."""
+        return self.value.severity
+
+    @property
+    def sentence(self) -> str:
+        """What it means, in one sentence."""
+        return self.value.sentence
+
+    def __str__(self) -> str:
+        """Return the name as it is written everywhere."""
+        return self.value.name
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Return the event of a name; raise `KeyError`."""
+        for one in cls:
+            if one.value.name == name:
+                return one
+        raise KeyError(name)
