@@ -2,7 +2,10 @@
 
 from controller.app import wiring
 from controller.app.settings import Settings
+from controller.authoring.ack import PlanNotHeld
 from controller.kernel.canonical import Digest
+from controller.reconcile.decide import Decision
+from controller.reconcile.preview import preview
 from controller.source.history import ancestry
 from controller.stores.control import store as control
 from controller.trust.history import RollbackReason, RollbackRefused, check_ancestry
@@ -28,3 +31,15 @@ def check_rollback(settings: Settings, serial: int, sha256: Digest) -> None:
         }
     if (serial, sha256) not in applied:
         raise RollbackRefused(serial, before.serial_high, RollbackReason.NEVER_APPLIED)
+
+
+def check_ack(settings: Settings, plan: Digest) -> None:
+    """Raise `PlanNotHeld` when no guard of this host stops such a plan; as the pass would, too.
+
+    One that enough owners have acknowledged already is still the one that the guard is about.
+    """
+    with wiring.world(settings) as world:
+        found = preview(world)
+    stopped = found.plan.digest if isinstance(found, Decision) and found.trips else None
+    if stopped != plan:
+        raise PlanNotHeld(plan, settings.controller.environment, held=stopped)

@@ -36,6 +36,21 @@ class NotAPlan(Refused):
     code = "authoring.not_a_plan"
 
 
+class PlanNotHeld(Refused):
+    """No guard stops a plan of this digest in production, as it is now."""
+
+    code = "authoring.plan_not_held"
+
+    def __init__(self, plan: Digest, environment: str, *, held: Digest | None) -> None:
+        super().__init__(
+            f"no guard stops a plan {plan[:SHOWN_DIGITS]}… of {environment}"
+            + (f"; the plan that is stopped is {held}" if held else "; no plan is stopped now"),
+            hint="run `countersign plan` and read what you sign; what another host will be asked "
+            "is signed with --unchecked",
+        )
+        self.plan, self.environment, self.held = plan, environment, held
+
+
 class NoReason(Refused):
     """The first who acknowledges a plan says why."""
 

@@ -24,6 +24,14 @@ def ack(  # noqa: PLR0913, PLR0917  one parameter per option
     reason: Annotated[
         str, typer.Option("--reason", help="Why; the first who acknowledges says it.")
     ] = "",
+    unchecked: Annotated[
+        bool,
+        typer.Option(
+            "--unchecked",
+            help="Do not ask this host's production whether a guard stops this plan: it is "
+            "another's, or of a state to come.",
+        ),
+    ] = False,
     key: KeyOption = None,
     agent: AgentOption = False,
     ssh_keygen: SshKeygenOption = None,
@@ -32,11 +40,17 @@ def ack(  # noqa: PLR0913, PLR0917  one parameter per option
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Sign that exactly this plan may be applied though a guard stops it, and commit that."""
-    from controller.authoring.ack import acknowledge
+    """Sign that exactly this plan may be applied though a guard stops it, and commit that.
+
+    Where this host's settings are named, production is asked first: it refuses a plan that no
+    guard stops.
+    """
+    from controller.authoring.ack import acknowledge, read_plan
 
     people = workspace.signers(key, agent=agent, ssh_keygen=ssh_keygen)
     author = workspace.author(repository, config, environment)
+    if not unchecked:
+        workspace.ask_about_plan(config, author.environment, read_plan(plan))
     done = acknowledge(
         author.workspace,
         author.root,

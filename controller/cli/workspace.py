@@ -172,7 +172,29 @@ def ask_production(config: Path | None, serial: int, sha256: "Digest") -> None:
     try:
         check_rollback(settings.load(config), serial, sha256)
     except Unavailable as error:
-        say(f"note: production could not be asked first ({error})")
+        _say_not_asked(error)
+
+
+def ask_about_plan(config: Path | None, environment: str, plan: "Digest") -> None:
+    """Refuse to acknowledge what this host's guards do not stop; say where none can be asked."""
+    if config is None:
+        say("note: no settings are named, so nobody was asked whether a guard stops this plan")
+        return
+    from controller.app import settings
+    from controller.app.preflight import check_ack
+
+    read = settings.load(config)
+    if read.controller.environment != environment:
+        say(f"note: this host serves {read.controller.environment}: {environment} was not asked")
+        return
+    try:
+        check_ack(read, plan)
+    except Unavailable as error:
+        _say_not_asked(error)
+
+
+def _say_not_asked(error: Unavailable) -> None:
+    say(f"note: production could not be asked first ({error})")
 
 
 def wait_until_applied(config: Path | None, commit: "Oid", timeout: float | None) -> None:

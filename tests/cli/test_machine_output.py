@@ -124,7 +124,7 @@ def _rollback(scene: Scene) -> list[Said]:
 
 def _ack(scene: Scene) -> list[Said]:
     why = ("--reason", "merger")
-    return [scene.author("ack", "ab" * 32, *why, *scene.key("alice"), *JSON)]
+    return [scene.author("ack", "ab" * 32, "--unchecked", *why, *scene.key("alice"), *JSON)]
 
 
 def _import(scene: Scene) -> list[Said]:
