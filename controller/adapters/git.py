@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Self, TypeAlias, cast
+from typing import IO, NamedTuple, Self, TypeAlias, cast
 
 import pygit2
 from pygit2.enums import FileMode, ObjectType, RepositoryInitFlag, RepositoryOpenFlag
@@ -46,6 +46,8 @@ READ_MANY_SECONDS = 1800.0
 COMMIT_SIZE_MAX_BYTES = 1024 * 1024
 """A bigger commit is refused by its header: libgit2 would hold all of it, several times."""
 
+COMMITS_MAX = 10_000
+"""Of so many commits tree and parents are remembered: a pass follows the same few again."""
 
 _AHEAD = 1000  # 41 bytes each: less than the 64 KiB that a pipe holds
 
@@ -114,6 +116,13 @@ class Author:
             raise BadAuthor(f"{self.name!r} <{self.email!r}> cannot stand in a commit")
 
 
+class _Commit(NamedTuple):
+    """What a commit leads to."""
+
+    tree: Oid
+    parents: tuple[Oid, ...]
+
+
 def commit_content(tree: Oid, parents: Iterable[Oid], author: Author, message: str) -> bytes:
     """Return the raw bytes of a commit without signature: what a commit signature covers."""
     stamp = f"{author.name} <{author.email}> {int(author.when.timestamp())} +0000"
@@ -129,6 +138,7 @@ class GitRepository:
         self.path = path
         self._handles = threading.local()
         self._recent = RecentObjects()
+        self._commits: dict[Oid, _Commit] = {}
         repository = self._repository
         self.git_dir = Path(repository.path)
         self.worktree = Path(repository.workdir) if repository.workdir else None
@@ -167,9 +177,9 @@ class GitRepository:
         """Return kind and size without inflating the contents."""
         recent = self._recent.get(oid)
         if recent is not None:
-            return Header(recent[0], len(recent[1]))
+            return recent[0]
         try:  # the hottest lines: no context manager
-            kind, size = self._odb.read_header(_key(oid))
+            kind, size = self._odb.read_header(pygit2.Oid(oid))
         except gitfaults.OBJECT_ERRORS as error:
             raise gitfaults.object_fault(self.git_dir, oid, error) from error
         return Header(_KINDS[int(kind)], size)
@@ -180,7 +190,7 @@ class GitRepository:
         if recent is not None:
             return recent[1]
         try:
-            kind, data = self._odb.read(_key(oid))
+            kind, data = self._odb.read(pygit2.Oid(oid))
         except gitfaults.OBJECT_ERRORS as error:
             raise gitfaults.object_fault(self.git_dir, oid, error) from error
         self._recent.put(oid, _KINDS[int(kind)], data)
@@ -293,7 +303,7 @@ class GitRepository:
 
     def tree_of(self, commit: Oid) -> Oid:
         """Return a commit's tree."""
-        return Oid(self._commit(commit).tree_id.raw)
+        return self._commit(commit).tree
 
     def entry(self, tree: Oid, path: str) -> Oid | None:
         """Return the id of what stands at a path, unjudged: only good for telling apart."""
@@ -306,7 +316,7 @@ class GitRepository:
 
     def parents_of(self, commit: Oid) -> tuple[Oid, ...]:
         """Return a commit's parents."""
-        return tuple(Oid(parent.raw) for parent in self._commit(commit).parent_ids)
+        return self._commit(commit).parents
 
     def is_ancestor(self, ancestor: Oid, descendant: Oid) -> bool:
         """Whether `descendant` is `ancestor` or grew out of it."""
@@ -373,8 +383,10 @@ class GitRepository:
 
     @property
     def _odb(self) -> pygit2.Odb:
-        _ = self._repository
-        odb: pygit2.Odb = self._handles.odb
+        odb: pygit2.Odb | None = getattr(self._handles, "odb", None)
+        if odb is None:
+            _ = self._repository
+            odb = self._handles.odb
         return odb
 
     def _write(self, kind: ObjectType, data: bytes) -> Oid:
@@ -392,16 +404,26 @@ class GitRepository:
             if commit is not None and not self.has(commit):
                 raise MissingObject(commit, name) from error
 
-    def _commit(self, oid: Oid) -> pygit2.Commit:
+    def _commit(self, oid: Oid) -> _Commit:
+        known = self._commits.get(oid)
+        if known is not None:
+            return known
         try:
             self._check_commit(oid)
             with gitfaults.object_read(self.git_dir, oid):
-                return cast(pygit2.Commit, self._repository[_key(oid)])
+                found = cast(pygit2.Commit, self._repository[_key(oid)])
+                parents = tuple([Oid(parent.raw) for parent in found.parent_ids])
+                read = _Commit(Oid(found.tree_id.raw), parents)
         except NotACommit:
             raise
         except MissingObject:
             gitfaults.check_whole(self.git_dir)
             raise
+        if len(self._commits) >= COMMITS_MAX:
+            self._commits.clear()
+        if parents:  # where a clone was cut off a commit gets its parents later
+            self._commits[oid] = read
+        return read
 
     def _check_commit(self, oid: Oid) -> None:
         header = self.header(oid)

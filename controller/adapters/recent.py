@@ -1,13 +1,13 @@
 """The objects that were read last, by id: one pass asks for the same few again and again."""
 
-from controller.kernel.objects import Oid
+from controller.kernel.objects import Header, Oid
 
 OBJECT_BYTES_MAX = 128 * 1024
 BYTES_MAX = 32 * 1024 * 1024
 
 
 class RecentObjects:
-    """Kind and contents of objects, which never change under their id; bounded in bytes.
+    """Headers and contents of objects, which never change under their id; bounded in bytes.
 
     Threads may share one: at worst an object is read twice.
     """
@@ -16,7 +16,7 @@ class RecentObjects:
         self, *, object_bytes_max: int = OBJECT_BYTES_MAX, bytes_max: int = BYTES_MAX
     ) -> None:
         self._object_bytes_max, self._bytes_max = object_bytes_max, bytes_max
-        self._kept: dict[Oid, tuple[str, bytes]] = {}
+        self._kept: dict[Oid, tuple[Header, bytes]] = {}
         self._bytes = 0
         self.get = self._kept.get
 
@@ -27,5 +27,5 @@ class RecentObjects:
         if self._bytes + len(data) > self._bytes_max:
             self._kept.clear()
             self._bytes = 0
-        self._kept[oid] = kind, data
+        self._kept[oid] = Header(kind, len(data)), data
         self._bytes += len(data)

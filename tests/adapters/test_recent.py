@@ -1,18 +1,18 @@
 """What was read last is answered from memory, within bounds."""
 
 from controller.adapters.recent import RecentObjects
-from controller.kernel.objects import Oid
+from controller.kernel.objects import Header, Oid
 
 
 def some_oid(number: int) -> Oid:
     return Oid(bytes([number]) * 20)
 
 
-def test_an_object_is_given_back_with_its_kind() -> None:
+def test_an_object_is_given_back_with_its_header() -> None:
     kept = RecentObjects()
     kept.put(some_oid(1), "blob", b"1")
 
-    assert kept.get(some_oid(1)) == ("blob", b"1")
+    assert kept.get(some_oid(1)) == (Header("blob", 1), b"1")
     assert kept.get(some_oid(2)) is None
 
 
