@@ -10,7 +10,7 @@ import os
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -118,6 +118,22 @@ class GuardSection(_Section):
     small_rows: int = Field(default=20, ge=0, description="removing so few is never held")
 
 
+class CommitsSection(_Section):
+    """Which commits have to be signed by a key of the root's role `commit`."""
+
+    verify: Literal["none", "head", "first-parent", "all"] = Field(
+        default="none", description="which of the commits that are new"
+    )
+
+
+class HeartbeatSection(_Section):
+    """How old the news may be that the branch is the newest there is."""
+
+    max_staleness_seconds: int = Field(
+        default=7200, gt=0, description="an older heartbeat is an alarm, never an outage"
+    )
+
+
 class Settings(BaseSettings):
     """Everything one deploy host decides."""
 
@@ -131,6 +147,8 @@ class Settings(BaseSettings):
     audit: AuditSection = AuditSection()
     database: DatabaseSection = DatabaseSection()
     guards: GuardSection = GuardSection()
+    commits: CommitsSection = CommitsSection()
+    heartbeat: HeartbeatSection = HeartbeatSection()
     folder: Path = Field(default=Path(), exclude=True, description="where relative paths start")
 
     @classmethod
