@@ -23,10 +23,11 @@ from controller.kernel.objects import Oid
 from controller.plan.guards import GuardTripped
 from controller.reconcile.again import insist
 from controller.reconcile.apply import apply
+from controller.reconcile.baseline import pinned_baseline
 from controller.reconcile.decide import Decision, decide, held_root
 from controller.reconcile.keeping import keep_roots
 from controller.reconcile.proof import branch_root
-from controller.reconcile.world import NoBaseline, World
+from controller.reconcile.world import World
 from controller.stores.control import outbox
 from controller.stores.control import store as control
 from controller.stores.control.model import Applied, AppliedRevision, OutboxKind
@@ -99,11 +100,8 @@ def run_pass(world: World) -> Outcome:
 def next_target(world: World, before: Applied | None) -> Oid:
     """Return the commit this pass goes for: the baseline at first, then the branch's."""
     head = world.head()
-    if world.baseline is None:
-        raise NoBaseline
-    if before is None and _declares(world, world.baseline):
-        return world.baseline
-    return head
+    baseline = pinned_baseline(world, head)
+    return baseline if before is None and _declares(world, baseline) else head
 
 
 def _declares(world: World, commit: Oid) -> bool:
