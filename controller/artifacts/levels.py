@@ -8,13 +8,30 @@ last: of a wide directory most stays as it was.
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from functools import cached_property
-from itertools import accumulate, islice, pairwise
-from typing import NamedTuple
+from itertools import islice, pairwise
 
+from controller.artifacts.entries import Entry, Level, order
 from controller.artifacts.linediff import same_end, same_start
 from controller.kernel.errors import Refused
 from controller.kernel.objects import Objects, Oid
+
+__all__ = [
+    "FAULTS_MAX",
+    "KNOWN_BYTES_MAX",
+    "TREE_SIZE_MAX_BYTES",
+    "BadTree",
+    "Entry",
+    "Level",
+    "TooLarge",
+    "children",
+    "fault",
+    "join",
+    "judge",
+    "judged",
+    "level",
+    "parse_tree",
+    "read_tree",
+]
 
 TREE_SIZE_MAX_BYTES = 2 * 1024 * 1024
 """One level: some 20,000 names of full length, some 70,000 of the shortest."""
@@ -58,41 +75,6 @@ class TooLarge(Refused):
             hint="split the file or the folder; `countersign shard` splits tables",
         )
         self.path, self.size, self.size_max, self.unit = path, size, size_max, unit
-
-
-class Entry(NamedTuple):
-    """A name in a tree, judged."""
-
-    name: str
-    is_tree: bool
-    oid: Oid
-
-
-class Level:
-    """The judged entries of one directory, in git's order."""
-
-    def __init__(self, entries: tuple[Entry, ...]) -> None:
-        self.entries = entries
-
-    def named(self, name: str, *, is_tree: bool) -> Entry | None:
-        """Return the file, or the directory, of a name."""
-        key = name + "/" if is_tree else name
-        at = bisect_left(self.entries, key, key=_order)
-        if at == len(self.entries):
-            return None
-        found = self.entries[at]
-        return found if (found.name, found.is_tree) == (name, is_tree) else None
-
-    @cached_property
-    def set(self) -> frozenset[Entry]:
-        """The entries in no order, to tell two levels apart."""
-        return frozenset(self.entries)
-
-    @cached_property
-    def starts(self) -> tuple[int, ...]:
-        """Where each entry begins in the raw tree, and where the last one ends."""
-        sizes = [len(name) + (27 if is_tree else 28) for name, is_tree, _ in self.entries]
-        return tuple(accumulate(sizes, initial=0))
 
 
 class _Levels:
@@ -192,7 +174,7 @@ def _alike(raw: bytes, path: str, like: bytes, known: Level) -> Level | None:
         return None  # judged as a whole the fault has its place
     entries = (*known.entries[:first], *fresh, *known.entries[last:])
     seams = entries[max(first - 1, 0) : first + len(fresh) + 1]
-    if any(_order(one) >= _order(next_one) for one, next_one in pairwise(seams)):
+    if any(order(one) >= order(next_one) for one, next_one in pairwise(seams)):
         return None
     level = Level(entries)
     if any(level.named(one.name, is_tree=not one.is_tree) for one in fresh):
@@ -206,17 +188,16 @@ def _other_ids(raw: bytes, like: bytes, known: Level, first: int, last: int) -> 
     gone, fresh = [], []
     for at in range(first, last):
         begin, end = starts[at], starts[at + 1]
+        if raw[begin:end] == like[begin:end]:
+            continue
         oid_at = end - _OID_SIZE
         if raw[begin:oid_at] != like[begin:oid_at]:
             return None
-        if raw[oid_at:end] != like[oid_at:end]:
-            gone.append(entries[at])
-            entries[at] = entries[at]._replace(oid=Oid(raw[oid_at:end]))
-            fresh.append(entries[at])
-    level = Level(tuple(entries))
-    level.starts = starts
-    level.set = known.set.difference(gone).union(fresh)
-    return level
+        before = entries[at]
+        entry = entries[at] = Entry(before.name, before.is_tree, Oid(raw[oid_at:end]))
+        gone.append(before)
+        fresh.append(entry)
+    return known.changed(tuple(entries), frozenset(fresh), frozenset(gone))
 
 
 def judged(objects: Objects, tree: Oid, path: str) -> tuple[tuple[Entry, ...], list[BadTree]]:
@@ -237,10 +218,6 @@ def judged(objects: Objects, tree: Oid, path: str) -> tuple[tuple[Entry, ...], l
         return judge(b"".join(kept), path), faults
     except BadTree as bad:
         return (), [*faults, bad]
-
-
-def _order(entry: Entry) -> str:
-    return entry.name + "/" if entry.is_tree else entry.name
 
 
 def judge(raw: bytes, path: str) -> tuple[Entry, ...]:

@@ -18,7 +18,8 @@ a record of another version is forgotten, never an error.
 
 import hashlib
 import struct
-from collections.abc import Iterable, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from itertools import compress
 from operator import is_, is_not
@@ -64,12 +65,22 @@ class Item(NamedTuple):
     """Levels of directories: 0 of a file, 1 of a directory that holds files alone."""
 
 
+def _nothing() -> None:
+    return None
+
+
 class Record(dict[str, Item]):
     """The entries of a directory by name, in no particular order; never changed once it is made.
 
     What it hashes to and adds up to is worked out once; a record made from another one by a small
     change takes most of that from there.
     """
+
+    before: Callable[[], "Record | None"] = staticmethod(_nothing)
+    """The record that this one was made from by `changed`, as long as somebody holds it."""
+
+    fresh: tuple[str, ...] = ()
+    """The names of the entries whose items are not those of the record before."""
 
     def changed(self, level: Level, fresh: Mapping[str, Item]) -> Self:
         """Return the record of a `level` whose entries are `fresh` or, alike, in this one."""
@@ -78,6 +89,7 @@ class Record(dict[str, Item]):
         made = type(self)(self)
         made.update(fresh)
         made.entries = level.set
+        made.before, made.fresh = weakref.ref(self), tuple(fresh)
         made.parts = self.parts | {name: _part(name, one) for name, one in fresh.items()}
         less, more = _added(map(self.__getitem__, fresh)), _added(fresh.values())
         made.sums = tuple([a - b + c for a, b, c in zip(self.sums, less, more, strict=True)])
@@ -86,7 +98,20 @@ class Record(dict[str, Item]):
             made.height = max(most, self.height)  # whoever was highest was not lowered
         _ = self.digest  # who is asked next is `made`, which has the parts now
         del self.parts
+        digests = _digests(self, fresh)
+        if digests is not None:
+            made.digests = digests
         return made
+
+    @cached_property
+    def digests(self) -> dict[Oid, bytes] | None:
+        """The digest of what stands behind each id; `None` where one has two."""
+        digests = {item.oid: item.digest for item in self.values()}
+        if len(digests) != len(self) and any(
+            digests[one.oid] != one.digest for one in self.values()
+        ):
+            return None
+        return digests
 
     @cached_property
     def entries(self) -> frozenset[Entry]:
@@ -112,6 +137,21 @@ class Record(dict[str, Item]):
     def height(self) -> int:
         """How many levels of directories there are, this one among them."""
         return 1 + max([item.height for item in self.values()], default=0)
+
+
+def _digests(before: Record, fresh: Mapping[str, Item]) -> dict[Oid, bytes] | None:
+    """Return the digests by id behind a change, from those before it; `None`: look at all items.
+
+    Each id stands once before and after, so that none has two digests.
+    """
+    known: dict[Oid, bytes] | None = before.__dict__.get("digests")
+    if known is None or len(known) != len(before):
+        return None
+    digests = known.copy()
+    for name in fresh:
+        del digests[before[name].oid]
+    digests.update((one.oid, one.digest) for one in fresh.values())
+    return digests if len(digests) == len(before) else None
 
 
 def _part(name: str, item: Item) -> bytes:

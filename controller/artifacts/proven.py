@@ -41,8 +41,8 @@ class Directory(NamedTuple):
 
     digest: bytes
     raw: bytes
+    record: Record
     digests: dict[Oid, bytes]
-    directories: frozenset[Oid]
 
 
 class Directories:
@@ -69,7 +69,8 @@ class Directories:
 class Proven:
     """The objects of some files trees, as `kernel.objects.Objects`; `roots` are signed.
 
-    `directories` are those that were proven before in this process.
+    `directories` are those that were proven before in this process. `paths` may say where a tree
+    stands, so that its levels are judged by those that stood there before.
     """
 
     def __init__(
@@ -78,12 +79,15 @@ class Proven:
         memory: MerkleMemory,
         roots: Mapping[Oid, Digest],
         directories: Directories | None = None,
+        *,
+        paths: Mapping[Oid, str] | None = None,
     ) -> None:
         self._objects, self._memory = objects, memory
         self._proven = directories if directories is not None else Directories()
         self._digests = {tree: bytes.fromhex(root) for tree, root in roots.items()}
-        self._directories = set(roots)
+        self._directories = dict.fromkeys(roots, "") | dict(paths or {})
         self._opened: dict[Oid, bytes] = {}
+        self._near: dict[int, tuple[Record, tuple[str, ...]]] = {}
         self._read: dict[Oid, bytes] = {}
         self._read_bytes = 0
 
@@ -129,25 +133,57 @@ class Proven:
         if known is None:
             known = self._prove(tree, digest)
             self._proven.put(tree, known)
-        both = known.digests.keys() & self._digests.keys()
-        if any(map(ne, map(known.digests.get, both), map(self._digests.get, both))):
-            raise Unproven(tree, "an id in it has two digests")
-        self._digests.update(known.digests)
-        self._directories.update(known.directories)
+        self._learn(tree, known)
         return known.raw
+
+    def _learn(self, tree: Oid, known: Directory) -> None:
+        """Take the digests of a directory's entries; raise where another one is known of an id."""
+        record, path = known.record, self._directories[tree]
+        names = self._unlike(record)
+        fresh = known.digests
+        if names is not None:
+            fresh = {item.oid: item.digest for item in map(record.__getitem__, names)}
+        both = fresh.keys() & self._digests.keys()
+        if any(map(ne, map(fresh.get, both), map(self._digests.get, both))):
+            raise Unproven(tree, "an id in it has two digests")
+        self._digests.update(fresh)
+        for name in record if names is None else names:
+            item = record[name]
+            if item.is_tree:
+                self._directories[item.oid] = levels.join(path, name)
+        self._take_note(record)
+
+    def _unlike(self, record: Record) -> tuple[str, ...] | None:
+        """Return the names whose items no opened directory has; `None`: nothing is known of it."""
+        _, names = self._near.get(id(record), (record, None))
+        before = record.before()
+        if names is None and before is not None and self._is_opened(before):
+            names = record.fresh
+        return names
+
+    def _is_opened(self, record: Record) -> bool:
+        near = self._near.get(id(record))
+        return near is not None and not near[1]
+
+    def _take_note(self, record: Record) -> None:
+        """Note of an opened record, and of the one it was made from, what was not looked at."""
+        self._near[id(record)] = record, ()
+        before = record.before()
+        if before is not None:
+            self._near.setdefault(id(before), (before, record.fresh))
 
     def _prove(self, tree: Oid, digest: bytes) -> Directory:
         raw = self._objects.read(tree)
         record = self._record(tree)
         if record.digest != digest:
             raise Unproven(tree, "what is remembered of it does not hash to what was signed")
-        if levels.level(raw, "").set != record.entries:
+        level = levels.level(raw, self._directories[tree])
+        if level.set is not record.entries and level.set != record.entries:
             raise Unproven(tree, "it is not the directory that was hashed")
-        items = record.values()
-        digests = {item.oid: item.digest for item in items}
-        if len(digests) != len(record) and any(digests[one.oid] != one.digest for one in items):
+        digests = record.digests
+        if digests is None:
             raise Unproven(tree, "an id in it has two digests")
-        return Directory(digest, raw, digests, frozenset(one.oid for one in items if one.is_tree))
+        return Directory(digest, raw, record, digests)
 
     def _record(self, tree: Oid) -> Record:
         """Return what is remembered of a directory; it is hashed again where that was forgotten."""

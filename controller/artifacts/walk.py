@@ -6,7 +6,7 @@ other people's entries (`README.md`, `.github`) stand beside ours: `find` passes
 other function is strict.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -186,10 +186,7 @@ def _merged(
         if tree is not None and tree not in found:
             found[tree] = levels.level(levels.read_tree(objects, tree, path), path)
             budget.spend(len(found[tree].entries))
-    shared: frozenset[Entry] = frozenset()
-    if not equal_too and None not in trees:
-        shared = frozenset.intersection(*(level.set for level in found.values()))
-    unlike = {tree: level.set - shared for tree, level in found.items()}
+    unlike = _unlike(found, alike_too=equal_too or None in trees)
     places: dict[tuple[str, bool], list[Oid | None]] = {}
     for index, tree in enumerate(trees):
         for name, is_tree, oid in unlike[tree] if tree is not None else ():
@@ -199,6 +196,19 @@ def _merged(
             place[index] = oid
     ordered = sorted(places, key=lambda place: place[0] + "/" if place[1] else place[0])
     return [(name, is_tree, tuple(places[name, is_tree])) for name, is_tree in ordered]
+
+
+def _unlike(found: Mapping[Oid, Level], *, alike_too: bool) -> dict[Oid, frozenset[Entry]]:
+    """Return the entries of each level, those that stand in all of them only if `alike_too`."""
+    levels_found = list(found.values())
+    if alike_too:
+        some = [level.set for level in levels_found]
+    elif len(levels_found) == 2:
+        some = list(levels_found[0].unlike(levels_found[1]))
+    else:
+        shared = frozenset.intersection(*(level.set for level in levels_found))
+        some = [level.set - shared for level in levels_found]
+    return dict(zip(found, some, strict=True))
 
 
 def _refuse_depth(depth: int, path: str) -> None:

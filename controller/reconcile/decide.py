@@ -3,11 +3,10 @@
 `plan`, `reconcile` and the daemon decide here; so what one shows is what the other does.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.artifacts.layout import BundleId
+from controller.artifacts.layout import BundleId, files_path
 from controller.artifacts.proven import Proven
 from controller.audit.journal import spent_permissions
 from controller.kernel.canonical import Digest
@@ -94,11 +93,13 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
     known = accepted.bundle_versions
     memories = Memories(memory, world.recall.verified)
     admitted = admit(repository, release, rails, memories, known=known, applied=applied, now=now)
+    bundles = (*applied, *admitted.applied_bundles)
     proven = Proven(
         repository,
         memory,
-        _files_roots((*applied, *admitted.applied_bundles)),
+        {one.files_tree: one.files_root for one in bundles},
         world.recall.directories,
+        paths={one.files_tree: files_path(BundleId.parse(one.bundle)) for one in bundles},
     )
     facts: dict[Oid, FileFacts] = {}
     report = inspect(proven, admitted, applied, facts)
@@ -202,11 +203,6 @@ def rebased(before: Applied) -> ReleaseId | None:
     if before.reset_serial is None or before.reset_sha256 is None:
         return None
     return before.reset_serial, before.reset_sha256
-
-
-def _files_roots(bundles: Iterable[AppliedBundle]) -> dict[Oid, Digest]:
-    """Return what each files tree has to hash to."""
-    return {one.files_tree: one.files_root for one in bundles}
 
 
 def _live(applied: tuple[AppliedBundle, ...]) -> tuple[LiveVersion, ...]:
