@@ -200,7 +200,7 @@ def load(file: Path) -> Settings:
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadSettings(f"{file}: {error.strerror}", hint=f"check {CONFIG_VARIABLE}") from None
+        raise BadSettings(f"{file}: {error.strerror}", hint=f"check {_named_by(file)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadSettings(f"{file}: {error}") from None
     database = data.setdefault("database", {})
@@ -211,6 +211,12 @@ def load(file: Path) -> Settings:
         return Settings(**{**data, "folder": file.resolve().parent})
     except ValidationError as error:
         raise BadSettings(f"{file}: {_problems(error)}", hint="see docs/settings.md") from None
+
+
+def _named_by(file: Path) -> str:
+    """Return what the person named a settings file with."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return CONFIG_VARIABLE if named is not None and Path(named) == file else "--config"
 
 
 def _problems(error: ValidationError) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from controller.app import settings
 from controller.app.settings import BadSettings, Settings, load
+from tests.support.cli import countersign
 
 PIN = "0" * 64
 GOOD = f'[trust]\nroot = "1.root.json"\nroot_sha256 = "{PIN}"\n'
@@ -126,3 +127,16 @@ def test_every_setting_is_documented_and_nothing_else() -> None:
 
     assert written_down == known
     assert settings.CONFIG_VARIABLE in PAGE.read_text("utf-8")
+
+
+def test_a_file_that_is_not_there_is_looked_for_where_the_person_named_it(tmp_path: Path) -> None:
+    by_option = countersign("status", "--config", "gone.toml", folder=tmp_path)
+    by_variable = countersign("status", folder=tmp_path, COUNTERSIGN_CONFIG="gone.toml")
+    by_both = countersign(
+        "status", "--config", "gone.toml", folder=tmp_path, COUNTERSIGN_CONFIG="other.toml"
+    )
+
+    assert [one.code for one in (by_option, by_variable, by_both)] == [2, 2, 2]
+    assert by_option.said.endswith("hint: check --config\n")
+    assert by_variable.said.endswith("hint: check COUNTERSIGN_CONFIG\n")
+    assert by_both.said.endswith("hint: check --config\n")
