@@ -18,8 +18,8 @@ from psycopg import Connection, Cursor, Error, IsolationLevel, Notify, Operation
 from psycopg import ProgrammingError as _ProgrammingError
 from psycopg import connect as _connect
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import PGconn, Ping, TransactionStatus
-from psycopg.rows import TupleRow, class_row, dict_row, scalar_row, tuple_row
+from psycopg.pq import PGconn, Ping, PipelineStatus, TransactionStatus
+from psycopg.rows import DictRow, TupleRow, class_row, dict_row, scalar_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from controller.kernel.errors import ControllerError, Corrupt, DeadlinePassed, Refused, Unavailable
@@ -35,6 +35,7 @@ __all__ = [
     "DatabaseMessage",
     "DatabaseReadOnly",
     "DatabaseUnavailable",
+    "DictRow",
     "IntegrityRefused",
     "IsolationLevel",
     "Jsonb",
@@ -52,6 +53,7 @@ __all__ = [
     "errors",
     "explain",
     "is_idle",
+    "pipelined",
     "reading",
     "register",
     "scalar_row",
@@ -306,6 +308,20 @@ def transaction(connection: Connection[Any]) -> Iterator[None]:
     Inside another transaction this is a savepoint.
     """
     with translated(), connection.transaction():
+        yield
+
+
+@contextmanager
+def pipelined(connection: Connection[Any]) -> Iterator[None]:
+    """Send the statements of the block without waiting for each answer.
+
+    An answer is waited for where it is asked for, with all that was sent before it; a refusal comes
+    up there or at the end of the block. Inside another such block this is part of that one.
+    """
+    if connection.pgconn.pipeline_status != PipelineStatus.OFF:
+        yield
+        return
+    with connection.pipeline():
         yield
 
 

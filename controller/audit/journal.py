@@ -11,7 +11,7 @@ from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import Corrupt
 from controller.stores.control import outbox
 from controller.stores.control.model import OutboxKind
-from controller.stores.control.statements import every, one, run
+from controller.stores.control.statements import ask, every, one, run
 
 QUERIES = load("controller.audit", "queries.sql")
 PAGE_ROWS = 1_000
@@ -53,18 +53,37 @@ class JournalRow:
         return self.record.encode()
 
 
+class LockedChain:
+    """A controller's chain that nobody else adds to before this transaction ends.
+
+    The lock and the question where the chain ends are sent at once, and the answer is waited for
+    with `last`; so that it comes along with others in a pipeline. Belongs into the transaction
+    that applies the revision, as late as possible: from here on every other writer waits.
+    """
+
+    def __init__(self, connection: Connection[Any], controller: str) -> None:
+        # The lock comes first: without it two writers read the same last link, and the slower one
+        # fails after all its work is done.
+        run(connection, QUERIES["lock_journal"], {})
+        self._answer = ask(connection, QUERIES["last_link"], {"controller": controller})
+
+    def last(self) -> Link:
+        """Return where the chain ends; before the first record that is link 0."""
+        return _link(self._answer.fetchone())
+
+
 def append(
-    connection: Connection[Any], controller: str, make: Callable[[Link], AuditRecord]
+    connection: Connection[Any],
+    controller: str,
+    make: Callable[[Link], AuditRecord],
+    *,
+    chain: LockedChain | None = None,
 ) -> AuditRecord:
     """Append the record that `make` builds on the last link, and owe its audit commit.
 
-    Belongs into the transaction that applies the revision, as late as possible: from here on every
-    other writer of the journal waits.
+    `chain` is the controller's, where it was locked before.
     """
-    # The lock comes first: without it two writers read the same last link, and the slower one
-    # fails after all its work is done.
-    run(connection, QUERIES["lock_journal"], {})
-    last = last_link(connection, controller)
+    last = (chain or LockedChain(connection, controller)).last()
     record = make(last)
     if (record.controller, record.seq, record.prev) != (controller, last.seq + 1, last.sha256):
         raise ValueError("the record does not continue the link it was given")
@@ -89,7 +108,10 @@ def append(
 
 def last_link(connection: Connection[Any], controller: str) -> Link:
     """Return where a controller's chain ends; before its first record that is link 0."""
-    row = one(connection, QUERIES["last_link"], {"controller": controller})
+    return _link(one(connection, QUERIES["last_link"], {"controller": controller}))
+
+
+def _link(row: dict[str, Any] | None) -> Link:
     return Link(0, GENESIS) if row is None else Link(row["seq"], Digest(row["sha256"]))
 
 
@@ -141,17 +163,24 @@ def follow(controller: str, last: Link, found: JournalRow) -> Link:
     return Link(found.seq, found.sha256)
 
 
-def read(controller: str, last: Link, found: JournalRow) -> AuditRecord:
-    """Return the record of the row after `last`, or say what is wrong with the row."""
+def read(
+    controller: str, last: Link, found: JournalRow, *, written: AuditRecord | None = None
+) -> AuditRecord:
+    """Return the record of the row after `last`, or say what is wrong with the row.
+
+    `written` is a record at hand: where the row holds its bytes, they need not be parsed.
+    """
     if found.seq != last.seq + 1:
         raise JournalBroken(controller, seq=last.seq + 1, reason="the record is missing")
+    data = found.data
     try:
-        record = AuditRecord.parse(found.data)
+        same = written is not None and written.to_bytes() == data
+        record = written if written is not None and same else AuditRecord.parse(data)
     except MalformedRecord as error:
         raise JournalBroken(controller, seq=found.seq, reason=str(error)) from error
     if (record.controller, record.seq) != (controller, found.seq):
         raise JournalBroken(controller, seq=found.seq, reason="it is another record")
-    if sha256(found.data) != found.sha256:
+    if sha256(data) != found.sha256:
         raise JournalBroken(controller, seq=found.seq, reason="its digest differs from its bytes")
     if not record.prev == found.prev_sha256 == last.sha256:
         raise JournalBroken(

@@ -20,7 +20,12 @@ from controller.kernel.objects import Oid
 from controller.stores.control import outbox
 from controller.stores.control.model import OutboxKind
 from controller.stores.control.statements import every, run
-from controller.trust.commit import CommitNotSigned, MalformedCommit, parse_commit
+from controller.trust.commit import (
+    CommitNotSigned,
+    MalformedCommit,
+    parse_commit,
+    with_signature,
+)
 from controller.trust.sign import Signer, sign_commit
 from controller.trust.sshsig import BadSshSignature
 
@@ -65,6 +70,28 @@ class Published:
     waiting: int
 
 
+class LastWritten:
+    """What this process wrote last: a record, and the commit that its branch ends with.
+
+    Bytes that are the same again need not be parsed again; bytes that differ are judged anew.
+    """
+
+    def __init__(self) -> None:
+        self.record: AuditRecord | None = None
+        self._tip: tuple[Oid, bytes, Link] | None = None
+
+    def commit(self, oid: Oid, raw: bytes, link: Link) -> None:
+        """Take note of a commit as it was written, and of the link that it makes."""
+        self._tip = (oid, raw, link)
+
+    def link(self, repository: Branches, tip: Oid) -> Link | None:
+        """Return the link that a tip makes, where it is the commit written last, byte for byte."""
+        if self._tip is None or self._tip[0] != tip:
+            return None
+        _, raw, link = self._tip
+        return link if repository.raw_commit(tip) == raw else None
+
+
 def publish(
     connection: Connection[Any],
     repository: Branches,
@@ -72,9 +99,11 @@ def publish(
     controller: str,
     *,
     limit: int = BATCH_MAX,
+    last: LastWritten | None = None,
 ) -> Published:
     """Publish up to `limit` owed records, and mark them in one transaction.
 
+    `last` is what the caller's process wrote last, kept from call to call.
     Raises `AuditForked` when the branch is not the journal's, and `Unavailable` when somebody
     moved it meanwhile. The caller is not inside a transaction.
     """
@@ -84,7 +113,8 @@ def publish(
             return Published((), 0)
         ids = [row.pop("id") for row in owed]
         rows = [JournalRow(**row) for row in owed]
-        commits = _bring_up_to(connection, repository, signer, controller, rows)
+        trail = _Trail(connection, repository, signer, controller, last or LastWritten())
+        commits = trail.bring_up_to(rows)
         with connection.pipeline():
             # A mark that is lost with the server is made again: what the branch holds says so.
             run(connection, QUERIES["mark_lightly"], {})
@@ -95,80 +125,76 @@ def publish(
     return Published(tuple(commits), int(waiting))
 
 
-def _bring_up_to(
-    connection: Connection[Any],
-    repository: Branches,
-    signer: Signer,
-    controller: str,
-    rows: list[JournalRow],
-) -> list[Oid]:
-    """Make sure that the branch holds the records of `rows`, in order; return new commits."""
-    tip = repository.target(reference(controller))
-    last = Link(0, GENESIS)
-    if tip is not None:
-        last = _link_at(connection, repository, controller, tip, rows[0])
-    commits: list[Oid] = []
-    for row in _after(connection, controller, last, rows):
-        record = journal.read(controller, last, row)
-        tip = _write(repository, signer, record, row.data, tip)
-        last = Link(row.seq, row.sha256)
-        commits.append(tip)
-    return commits
+@dataclass(frozen=True, slots=True)
+class _Trail:
+    """One controller's branch, and the journal it is derived from."""
 
+    connection: Connection[Any]
+    repository: Branches
+    signer: Signer
+    controller: str
+    last: LastWritten
 
-def _after(
-    connection: Connection[Any], controller: str, last: Link, rows: list[JournalRow]
-) -> Iterator[JournalRow]:
-    """Yield the journal's rows behind `last` up to the last of `rows`.
+    def bring_up_to(self, rows: list[JournalRow]) -> list[Oid]:
+        """Make sure that the branch holds the records of `rows`, in order; return new commits."""
+        tip = self.repository.target(reference(self.controller))
+        last = Link(0, GENESIS)
+        if tip is not None:
+            last = self._link_at(tip, rows[0])
+        commits: list[Oid] = []
+        for row in self._after(last, rows):
+            record = journal.read(self.controller, last, row, written=self.last.record)
+            last = Link(row.seq, row.sha256)
+            tip = self._write(record, row.data, tip, last)
+            commits.append(tip)
+        return commits
 
-    Usually that is `rows`. More when the branch was restored from an older copy: what it lost is
-    written again, byte for byte.
-    """
-    at_hand = {row.seq: row for row in rows}
-    for seq in range(last.seq + 1, rows[-1].seq + 1):
-        row = at_hand.get(seq) or journal.row(connection, controller, seq)
-        if row is None:
-            raise JournalBroken(controller, seq=seq, reason="the record is missing")
-        yield row
+    def _after(self, last: Link, rows: list[JournalRow]) -> Iterator[JournalRow]:
+        """Yield the journal's rows behind `last` up to the last of `rows`.
 
+        Usually that is `rows`. More when the branch was restored from an older copy: what it lost
+        is written again, byte for byte.
+        """
+        at_hand = {row.seq: row for row in rows}
+        for seq in range(last.seq + 1, rows[-1].seq + 1):
+            row = at_hand.get(seq) or journal.row(self.connection, self.controller, seq)
+            if row is None:
+                raise JournalBroken(self.controller, seq=seq, reason="the record is missing")
+            yield row
 
-def _link_at(
-    connection: Connection[Any],
-    repository: Branches,
-    controller: str,
-    tip: Oid,
-    next_row: JournalRow,
-) -> Link:
-    """Return the link that the branch ends with; it must be one of the journal's."""
-    raw = repository.raw_commit(tip)
-    try:
-        parsed = parse_commit(raw)
-        data = record_in(parsed.message)
-        record = AuditRecord.parse(data)
-        as_written = is_as_written(raw, parsed, record)
-    except (MalformedCommit, MalformedRecord, CommitNotSigned, BadSshSignature) as error:
-        raise AuditForked(controller, tip=tip, reason=str(error)) from error
-    if not as_written:
-        reason = "it is not byte for byte what is written for its record and signature"
-        raise AuditForked(controller, tip=tip, reason=reason)
-    if sha256(data) == next_row.prev_sha256:
-        return Link(next_row.seq - 1, next_row.prev_sha256)
-    found = journal.row(connection, controller, record.seq)
-    if found is None:
-        reason = f"it holds record {record.seq}, the journal does not"
-        raise AuditForked(controller, tip=tip, reason=reason)
-    if found.data != data:
-        reason = f"its record {record.seq} is not the journal's"
-        raise AuditForked(controller, tip=tip, reason=reason)
-    return Link(record.seq, sha256(data))
+    def _link_at(self, tip: Oid, next_row: JournalRow) -> Link:
+        """Return the link that the branch ends with; it must be one of the journal's."""
+        written = self.last.link(self.repository, tip)
+        if written == Link(next_row.seq - 1, next_row.prev_sha256):
+            return written
+        raw = self.repository.raw_commit(tip)
+        try:
+            parsed = parse_commit(raw)
+            data = record_in(parsed.message)
+            record = AuditRecord.parse(data)
+            as_written = is_as_written(raw, parsed, record)
+        except (MalformedCommit, MalformedRecord, CommitNotSigned, BadSshSignature) as error:
+            raise AuditForked(self.controller, tip=tip, reason=str(error)) from error
+        if not as_written:
+            reason = "it is not byte for byte what is written for its record and signature"
+            raise AuditForked(self.controller, tip=tip, reason=reason)
+        if sha256(data) == next_row.prev_sha256:
+            return Link(next_row.seq - 1, next_row.prev_sha256)
+        found = journal.row(self.connection, self.controller, record.seq)
+        if found is None:
+            reason = f"it holds record {record.seq}, the journal does not"
+            raise AuditForked(self.controller, tip=tip, reason=reason)
+        if found.data != data:
+            reason = f"its record {record.seq} is not the journal's"
+            raise AuditForked(self.controller, tip=tip, reason=reason)
+        return Link(record.seq, sha256(data))
 
-
-def _write(
-    repository: Branches, signer: Signer, record: AuditRecord, data: bytes, parent: Oid | None
-) -> Oid:
-    if parent is None:
-        repository.empty_tree()
-    unsigned = content(record, parent, data)
-    commit = repository.write_commit(unsigned, sign_commit(unsigned, signer))
-    repository.move(reference(record.controller), parent, commit)
-    return commit
+    def _write(self, record: AuditRecord, data: bytes, parent: Oid | None, link: Link) -> Oid:
+        if parent is None:
+            self.repository.empty_tree()
+        unsigned = content(record, parent, data)
+        armored = sign_commit(unsigned, self.signer)
+        commit = self.repository.write_commit(unsigned, armored)
+        self.repository.move(reference(record.controller), parent, commit)
+        self.last.commit(commit, with_signature(unsigned, armored), link)
+        return commit

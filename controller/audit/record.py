@@ -84,6 +84,7 @@ class AuditRecord:
     acks: tuple[AckUsed, ...] = ()
     rollback: RollbackUsed | None = None
     result: str = "applied"
+    _bytes: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Names are single words: they stand in a branch's name and in a commit's trailers."""
@@ -92,8 +93,11 @@ class AuditRecord:
                 raise MalformedRecord(f"{name[:80]!r} is not a name for an audit record")
 
     def to_bytes(self) -> bytes:
-        """Return the record's one form."""
-        return canonical(self.members())
+        """Return the record's one form; it is made once."""
+        if self._bytes is None:
+            object.__setattr__(self, "_bytes", canonical(self.members()))
+        assert self._bytes is not None
+        return self._bytes
 
     @property
     def sha256(self) -> Digest:

@@ -5,11 +5,12 @@ nothing. The compare-and-set makes sure that production is still where the decis
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import lru_cache
 from uuid import UUID
 
-from controller.adapters.postgres import transaction
+from controller.adapters.postgres import pipelined, transaction
 from controller.audit import journal
 from controller.audit.journal import Link
 from controller.audit.record import AckUsed, AuditRecord, RollbackUsed
@@ -42,11 +43,13 @@ def apply(world: World, decision: Decision) -> AppliedRevision | None:
         lease = leases.acquire(
             connection, world.environment, holder=world.controller, duration=LEASE_DURATION
         )
-        if decision.kind is None:
-            applied, revision = _advance(world, decision, lease), None
-        else:
-            applied, revision = _apply(world, decision, lease, decision.kind)
-        leases.release(connection, lease)
+        few = directory.is_small(decision.plan.changed_rows)
+        with pipelined(connection) if few else nullcontext():
+            if decision.kind is None:
+                applied, revision = _advance(world, decision, lease), None
+            else:
+                applied, revision = _apply(world, decision, lease, decision.kind)
+            leases.release(connection, lease)
     decision.memory.settled()
     world.recall.learn(applied, _known(world, decision))
     return revision
@@ -78,14 +81,14 @@ def _apply(
     connection, before = world.connection, decision.before
     number = before.revision + 1 if before is not None else 1
     new = _applied(world, decision, number)
-    with connection.pipeline():
+    with pipelined(connection):
         _remember(world, decision)
         # A root that another pass kept meanwhile may take away a key that this release needs.
         applied = control.compare_and_set(
             connection, lease, expected=before, new=new, newest_root=new.root_version
         )
     shards = decision.plan.shards if decision.plan.shards is not None else decision.changes
-    directory.apply(
+    sent = directory.send(
         connection,
         shards,
         revision=number,
@@ -104,7 +107,7 @@ def _apply(
         counts=_counts(decision),
         plan_digest=decision.plan.digest,
     )
-    with connection.pipeline():
+    with pipelined(connection):
         control.replace_live_bundles(
             connection,
             world.environment,
@@ -112,11 +115,13 @@ def _apply(
             before=decision.known.live,
         )
         control.append_revision(connection, revision)
-        tables = digest_texts(directory.kept(connection))
-        journal.append(
+        chain = journal.LockedChain(connection, world.controller)
+        tables = digest_texts(sent.finish())
+        world.recall.written.record = journal.append(
             connection,
             world.controller,
             lambda link: _record(world, decision, revision, link, tables),
+            chain=chain,
         )
     return applied, revision
 

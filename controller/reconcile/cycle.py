@@ -153,4 +153,10 @@ def publish_owed(world: World) -> Published:
     if world.signer is None:
         with transaction(world.connection):
             return Published((), outbox.queued(world.connection, OutboxKind.AUDIT_COMMIT))
-    return publish(world.connection, world.repository, world.signer, world.controller)
+    return publish(
+        world.connection,
+        world.repository,
+        world.signer,
+        world.controller,
+        last=world.recall.written,
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 from controller.adapters.postgres import Connection, reading
 from controller.artifacts.proven import Directories
+from controller.audit.publish import LastWritten
 from controller.stores.control import known
 from controller.stores.control import store as control
 from controller.stores.control.known import Known
@@ -32,6 +33,7 @@ class Recall:
         self.hashed = DatabaseMemory(connection)
         self.verified = LatestRemembered()
         self.directories = Directories()
+        self.written = LastWritten()
 
     def known(self, environment: str, before: Applied | None) -> Known:
         """Return what was accepted up to one state of production.

@@ -2,18 +2,21 @@
 
 import subprocess
 import time
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.adapters.git import RefMoved
+from controller.adapters.git import GitRepository, RefMoved
 from controller.adapters.postgres import Connection, DatabaseUnavailable, Limits, connect
 from controller.audit import commit
 from controller.audit.commit import record_in
+from controller.audit.journal import JournalBroken
 from controller.audit.prove import verify_database
-from controller.audit.publish import AuditForked, publish
+from controller.audit.publish import AuditForked, LastWritten, publish
 from controller.kernel.objects import Oid
 from controller.stores.control import outbox
 from controller.stores.control.model import OutboxKind
@@ -254,6 +257,62 @@ def test_a_tip_that_is_not_as_we_wrote_it_is_not_built_upon(
     trail.point_at(honest)
     trail.publish(database)
     assert_published_once(trail, database, 3)
+
+
+def test_a_process_that_remembers_what_it_wrote_goes_on_from_there(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    trail, last = Trail.at(tmp_path), LastWritten()
+
+    for _ in range(3):
+        last.record = trail.apply(database)
+        publish(database, trail.repository, AUDITOR, "one", last=last)
+
+    assert_published_once(trail, database, 3)
+
+
+def test_a_tip_is_looked_at_although_its_process_remembers_another(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    trail, last = Trail.at(tmp_path), LastWritten()
+    trail.apply(database)
+    publish(database, trail.repository, AUDITOR, "one", last=last)
+    trail.commit_files(commit.reference("one"), {"readme": b"hi"})
+    trail.apply(database)
+
+    with pytest.raises(AuditForked):
+        publish(database, trail.repository, AUDITOR, "one", last=last)
+
+
+def test_a_commit_that_holds_other_bytes_under_its_name_is_not_the_one_that_is_remembered(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    trail, last = Trail.at(tmp_path), LastWritten()
+    trail.apply(database)
+    publish(database, trail.repository, AUDITOR, "one", last=last)
+    raw = rewrapped(trail.repository.raw_commit(trail.tip()))
+    name = trail.tip().hex()
+    place = trail.repository.git_dir / "objects" / name[:2] / name[2:]
+    place.chmod(0o644)
+    place.write_bytes(zlib.compress(b"commit %d\0%b" % (len(raw), raw)))
+    trail.apply(database)
+
+    with pytest.raises(AuditForked, match="byte for byte"):
+        publish(database, GitRepository.open(trail.repository.path), AUDITOR, "one", last=last)
+
+
+def test_a_record_that_is_remembered_vouches_for_no_other_bytes_in_the_journal(
+    database: Connection[Any], tmp_path: Path
+) -> None:
+    trail, last = Trail.at(tmp_path), LastWritten()
+    last.record = trail.apply(database)
+    other = replace(last.record, signers={"release": ("nobody",)})
+    change = "UPDATE controller.journal SET record = %s"
+    database.execute("ALTER TABLE controller.journal DISABLE TRIGGER ALL")
+    database.execute(change, [other.to_bytes().decode()])
+
+    with pytest.raises(JournalBroken, match="digest differs"):
+        publish(database, trail.repository, AUDITOR, "one", last=last)
 
 
 def test_a_branch_that_moves_while_we_publish_is_looked_at_again(

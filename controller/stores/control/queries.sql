@@ -22,6 +22,13 @@ RETURNING environment, repository, commit, release_sha256, serial_current, seria
           policies_digest, revision, epoch, max_time_seen, applied_at, reset_serial, reset_sha256;
 
 -- name: update_applied
+-- The lease is looked at first and held: whoever takes it over raises its epoch, so what this
+-- statement sees of production and of roots is no older than the lease that it found.
+WITH held AS (
+    SELECT FROM controller.lease
+     WHERE environment = %(environment)s AND holder = %(holder)s AND epoch = %(epoch)s
+       FOR SHARE
+)
 UPDATE controller.applied
    SET repository = %(repository)s, commit = %(commit)s, release_sha256 = %(release_sha256)s,
        serial_current = %(serial_current)s, serial_high = %(serial_high)s,
@@ -32,6 +39,7 @@ UPDATE controller.applied
        reset_serial = %(reset_serial)s, reset_sha256 = %(reset_sha256)s
  WHERE environment = %(environment)s AND revision = %(expected)s
    AND commit = %(expected_commit)s AND epoch <= %(epoch)s
+   AND EXISTS (SELECT FROM held)
    AND NOT EXISTS (SELECT FROM controller.root WHERE version > %(newest_root)s)
 RETURNING environment, repository, commit, release_sha256, serial_current, serial_high, root_version,
           policies_digest, revision, epoch, max_time_seen, applied_at, reset_serial, reset_sha256;

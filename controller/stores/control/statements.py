@@ -3,11 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from controller.adapters.postgres import Connection, dict_row, translated
+from controller.adapters.postgres import Connection, Cursor, dict_row, translated
 from controller.adapters.queries import load
 from controller.stores.control import refusals as refusals  # noqa: PLC0414 - registers SQLSTATEs
 
 QUERIES = load("controller.stores.control", "queries.sql")
+
+
+def ask(
+    connection: Connection[Any], query: str, facts: Mapping[str, Any]
+) -> Cursor[dict[str, Any]]:
+    """Run `query` and return who reads its rows by column name: in a pipeline, later."""
+    with translated():
+        return connection.cursor(row_factory=dict_row).execute(query.encode(), facts)
 
 
 def every(connection: Connection[Any], query: str, facts: Mapping[str, Any]) -> list[Any]:

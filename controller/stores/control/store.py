@@ -57,14 +57,16 @@ def compare_and_set(
         "expected": revision,
         "expected_commit": None if expected is None else expected.commit,
         "newest_root": newest_root,
+        "holder": lease.holder,
     }
-    leases.fence(connection, lease)
     if expected is None:
+        leases.fence(connection, lease)
         put = _insert(connection, facts)
     else:
         put = one(connection, QUERIES["update_applied"], facts)
     if put is not None:
         return Applied(**put)
+    leases.fence(connection, lease)
     raise _stale(connection, new.environment, expected=revision)
 
 

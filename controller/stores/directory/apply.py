@@ -6,10 +6,11 @@ committed here, and no clock is read.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
-from controller.adapters.postgres import Connection
+from controller.adapters.postgres import Connection, pipelined
 from controller.plan.changes import FileChange, rows_of
 from controller.plan.rows import SourceFile, StoredRow
 from controller.plan.shard import ShardChange, Windows
@@ -19,7 +20,7 @@ from controller.stores.directory import digest, files
 from controller.stores.directory.copied import Sending
 from controller.stores.directory.copytext import Render, rendered_here
 from controller.stores.directory.few import FewLoad
-from controller.stores.directory.model import Applied
+from controller.stores.directory.model import Applied, TableDigest
 from controller.stores.directory.rebuilt import RebuiltLoad
 from controller.stores.directory.sql import QUERIES
 from controller.stores.directory.staged import StagedLoad
@@ -72,24 +73,91 @@ def apply(
     statements promise them: it chooses the way, not the outcome. `render` makes the text of whole
     files that go through COPY; without it that is done here, one after the other.
     """
+    with pipelined(connection) if is_small(changed) else nullcontext():
+        sent = send(connection, changes, revision=revision, changed=changed, render=render)
+        sent.finish()
+    return sent.applied
+
+
+def is_small(changed: Mapping[str, int]) -> bool:
+    """Whether so few rows change that they go in statements alone, whatever the tables hold."""
+    return all(choose(rows, 0) is Strategy.DELTA for rows in changed.values())
+
+
+def send(
+    connection: Connection[Any],
+    changes: Iterable[FileChange],
+    *,
+    revision: int,
+    changed: Mapping[str, int],
+    render: Render | None = None,
+) -> "Sent":
+    """Begin what `apply` does, which `finish` of the result ends.
+
+    In a pipeline, where `is_small` says so, nothing is known to be right until then, and what the
+    caller sends in between is answered together with it.
+    """
+    if is_small(changed):
+        return _send_few(connection, changes, revision)
     loads, wholes = _taken(connection, changes, revision, changed)
-    done = _sent(connection, loads, wholes, render) if wholes else {}
+    done = _copied(connection, loads, wholes, render) if wholes else {}
     ordered = [name for name in STORE_TABLES if name in loads]
     rebuilt = frozenset(name for name in ordered if isinstance(loads[name], RebuiltLoad))
-    live = {name: f"directory.{table.name}" for name, table in STORE_TABLES.items()}
-    live |= {name: load.live for name, load in loads.items()}
-    few = all(isinstance(load, FewLoad) for load in loads.values())
-    with connection.pipeline() if few else nullcontext():
-        if few:
-            connection.execute(QUERIES["settings_of_few"])
-        applied = tuple(done[name] if name in done else loads[name].write() for name in ordered)
-        for name in ordered:
-            loads[name].check_references(live, rebuilt)
-        for name in ordered:
-            loads[name].finish()
+    live = _live_tables() | {name: load.live for name, load in loads.items()}
+    applied = tuple(done[name] if name in done else loads[name].write() for name in ordered)
+    for name in ordered:
+        loads[name].check_references(live, rebuilt)
+    for name in ordered:
+        loads[name].finish()
     if rebuilt:
         connection.execute(b"ANALYZE directory.source_file")
-    return applied
+    return Sent(applied, digest.kept(connection), {})
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What happened to each table that changed; `finish` says whether it may stand."""
+
+    applied: tuple[Applied, ...]
+    _kept: Mapping[str, TableDigest]
+    _unjudged: Mapping[str, FewLoad]
+
+    def finish(self) -> dict[str, TableDigest]:
+        """Refuse what cannot stand; return what each table of the room adds up to now."""
+        kept = dict(self._kept)
+        for name, load in self._unjudged.items():
+            load.finish()
+            if load.kept is not None:
+                rows, sums = load.kept
+                kept[name] = replace(kept[name], rows=rows, digest=sums)
+        return kept
+
+
+def _send_few(connection: Connection[Any], changes: Iterable[FileChange], revision: int) -> Sent:
+    """Send few rows in statements, after one question for all that they need."""
+    shards = [rows_of(change) for change in changes]
+    wanted = {shard.source for shard in shards if shard.added}
+    answer = files.ask(connection, wanted) if wanted else ()
+    sizes = digest.renewed(connection)
+    numbers = files.numbered(answer)
+    found = _by_table(shards)
+    loads = {name: FewLoad(connection, name, revision) for name in STORE_TABLES if name in found}
+    connection.execute(QUERIES["settings_of_few"])
+    for name, load in loads.items():
+        load.add(
+            (row for shard in found[name] for row in shard.removed),
+            (row for shard in found[name] for row in shard.added),
+            numbers,
+        )
+    applied = tuple(load.write() for load in loads.values())
+    live = _live_tables()
+    for load in loads.values():
+        load.check_references(live, frozenset())
+    return Sent(applied, sizes, loads)
+
+
+def _live_tables() -> dict[str, str]:
+    return {name: f"directory.{table.name}" for name, table in STORE_TABLES.items()}
 
 
 def _taken(
@@ -128,7 +196,7 @@ def _taken(
     return loads, wholes
 
 
-def _sent(
+def _copied(
     connection: Connection[Any],
     loads: Mapping[str, Load],
     wholes: list[WholeFile],

@@ -33,6 +33,8 @@ class FewLoad:
         self._changed: list[tuple[StoredRow, Numbered]] = []
         self._sent: dict[str, Any] = {}
         self._references: list[tuple[str, Any]] = []
+        self.kept: tuple[int, int] | None = None
+        """Rows and digest of the table once all is written; `None` where they stay as they were."""
         self.live = f"directory.{STORE_TABLES[table].name}"
 
     def add(
@@ -127,12 +129,19 @@ class FewLoad:
         return None if cursor is None else cursor.fetchone()
 
     def _expect(self, name: str, expected: int) -> None:
-        answer = self._answer(name)
+        answer = self._summed(name)
         if answer is not None and answer["rows"] != expected:
             raise BaseDiffers(self._table, expected=expected, found=answer["rows"])
 
+    def _summed(self, name: str) -> dict[str, Any] | None:
+        """Return a statement's answer; what the table adds up to after the last one stays."""
+        answer = self._answer(name)
+        if answer is not None:
+            self.kept = (answer["kept"], answer["digest"])
+        return answer
+
     def _expect_put(self) -> None:
-        answer = self._answer("put")
+        answer = self._summed("put")
         if answer is None or answer["rows"] == len(self._incoming):
             return
         values = self._values(self._incoming)

@@ -42,7 +42,7 @@ UPDATE directory.table_digest AS sums
                coalesce(bit_xor(hash_record_extended(ROW({content}), 0)), 0) AS digest
           FROM gone) AS part
  WHERE sums.table_name = {name}
-RETURNING part.rows AS rows
+RETURNING part.rows AS rows, sums.rows AS kept, sums.digest AS digest
 
 -- name: put
 WITH put AS (
@@ -56,7 +56,7 @@ UPDATE directory.table_digest AS sums
                coalesce(bit_xor(hash_record_extended(ROW({content}), 0)), 0) AS digest
           FROM put) AS part
  WHERE sums.table_name = {name}
-RETURNING part.rows AS rows
+RETURNING part.rows AS rows, sums.rows AS kept, sums.digest AS digest
 
 -- name: change
 -- Rows that keep key and window and get other cells: updated in place.
@@ -84,7 +84,7 @@ UPDATE directory.table_digest AS sums
                coalesce(bit_xor(hash_record_extended(ROW({content}), 0)), 0) AS digest
           FROM (SELECT * FROM old UNION ALL SELECT * FROM new) AS both_sides) AS part
  WHERE sums.table_name = {name}
-RETURNING part.rows / 2 AS rows
+RETURNING part.rows / 2 AS rows, sums.rows AS kept, sums.digest AS digest
 
 -- name: taken
 SELECT {incoming_facts}, {live_other_facts}

@@ -1,6 +1,6 @@
 """The directory's door: apply rows in a transaction, ask as of an instant, prove the content."""
 
-from controller.stores.directory.apply import apply
+from controller.stores.directory.apply import Sent, apply, is_small, send
 from controller.stores.directory.digest import algorithm, endless, kept, recompute, renewed, verify
 from controller.stores.directory.moment import moment
 from controller.stores.directory.resolve import (
@@ -19,11 +19,13 @@ from controller.stores.directory.trace import (
 )
 
 __all__ = [
+    "Sent",
     "algorithm",
     "apply",
     "bundles_with_rule",
     "endless",
     "endpoints_of",
+    "is_small",
     "kept",
     "moment",
     "next_boundary",
@@ -33,6 +35,7 @@ __all__ = [
     "resolve_identifier",
     "resolve_iin",
     "rules_at",
+    "send",
     "spans_around",
     "stored_rows",
     "trace",

@@ -1,6 +1,9 @@
 """One leader at a time, and everybody else is fenced off."""
 
+import time
+from dataclasses import replace
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -8,8 +11,8 @@ import pytest
 from controller.adapters.postgres import Connection, DatabaseBusy, connect, transaction
 from controller.stores.control import lease as leases
 from controller.stores.control import store
-from controller.stores.control.model import Fenced, Lease, LeaseHeld
-from tests.support.control import MINUTE, NOON, at_revision, leader
+from controller.stores.control.model import Fenced, Lease, LeaseHeld, RootRecord
+from tests.support.control import MINUTE, NOON, at_revision, leader, some_digest
 
 OVER = timedelta(seconds=-1)
 
@@ -124,6 +127,65 @@ def test_a_leader_says_where_it_runs_and_when_it_last_compared(database: Connect
         NOON,
         True,
     )
+
+
+def test_nobody_takes_over_from_a_writer_that_has_moved_production(
+    database: Connection[Any], database_url: str
+) -> None:
+    with transaction(database):
+        lease = leases.acquire(database, "production", holder="one", duration=OVER)
+        store.compare_and_set(database, lease, expected=None, new=at_revision(1))
+    with connect(database_url, application_name="other") as other, transaction(database):
+        other.execute("SET lock_timeout = '200ms'")
+        store.compare_and_set(database, lease, expected=at_revision(1), new=at_revision(2))
+
+        with pytest.raises(DatabaseBusy):
+            leases.acquire(other, "production", holder="two", duration=MINUTE)
+
+        other.rollback()
+
+
+def test_a_writer_that_waits_for_a_takeover_is_fenced_by_it(
+    database: Connection[Any], database_url: str
+) -> None:
+    with transaction(database):
+        old = leases.acquire(database, "production", holder="one", duration=OVER)
+        first = store.compare_and_set(database, old, expected=None, new=at_revision(1))
+    found: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            with transaction(database):
+                store.compare_and_set(
+                    database, old, expected=first, new=at_revision(2), newest_root=1
+                )
+        except Fenced as error:
+            found.append(error)
+
+    with connect(database_url, application_name="other") as other:
+        with transaction(other):
+            taken = leases.acquire(other, "production", holder="two", duration=MINUTE)
+            waiting = Thread(target=write)
+            waiting.start()
+            until_it_waits(other)
+            store.record_root(other, RootRecord(2, some_digest("root"), b"{}"))
+            store.compare_and_set(other, taken, expected=first, new=first)
+        waiting.join(timeout=10)
+
+    assert [type(error) for error in found] == [Fenced]
+    assert store.read_applied(database, "production") == replace(first, epoch=taken.epoch)
+
+
+def until_it_waits(watch: Connection[Any]) -> None:
+    """Return as soon as another session of the database waits for a lock."""
+    query = """SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    deadline = time.monotonic() + 10
+    while watch.execute(query).fetchone() != (1,):
+        assert time.monotonic() < deadline, "nobody waits"
+        # What a transaction has seen of the server's activity it sees again until told otherwise.
+        watch.execute("SELECT pg_stat_clear_snapshot()")
+        time.sleep(0.01)
 
 
 def test_a_leader_that_was_overtaken_cannot_go_on_leading(database: Connection[Any]) -> None:

@@ -87,6 +87,20 @@ def test_a_writer_whose_lease_was_taken_over_is_fenced(database: Connection[Any]
     assert store.read_applied(database, "production") is None
 
 
+def test_a_writer_whose_lease_was_taken_over_is_fenced_from_later_revisions_too(
+    database: Connection[Any],
+) -> None:
+    old = leases.acquire(database, "production", holder="one", duration=-MINUTE)
+    store.compare_and_set(database, old, expected=None, new=at_revision(1))
+    new = leases.acquire(database, "production", holder="two", duration=MINUTE)
+
+    with pytest.raises(Fenced) as refusal:
+        store.compare_and_set(database, old, expected=at_revision(1), new=at_revision(2))
+
+    assert (refusal.value.lease_epoch, refusal.value.epoch) == (1, 2)
+    store.compare_and_set(database, new, expected=at_revision(1), new=at_revision(2))
+
+
 def test_a_second_environment_is_refused_the_database_of_the_first(
     database: Connection[Any],
 ) -> None:
