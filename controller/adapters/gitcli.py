@@ -8,20 +8,18 @@ deadline, and no terminal to ask questions on.
 import os
 import re
 import shutil
-import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType
 
-from controller.adapters import gitfaults, gitleft
+from controller.adapters import children, gitfaults, gitleft
+from controller.adapters.children import Bounds
 from controller.adapters.files import write_file
 from controller.adapters.gitfaults import RepositoryBusy
 from controller.kernel.errors import DeadlinePassed, Refused, Unavailable
 
 OUTPUT_SHOWN_MAX = 2000
-_TERMINATION_SECONDS = 2.0
 _HELD = re.compile(rb"Unable to create '([^']+\.lock)': File exists")
 _STATUS = ("--porcelain=v1", "-z", "--no-renames")
 
@@ -42,7 +40,7 @@ class GitFailed(Unavailable):
     code = "git.failed"
 
     def __init__(self, args: Sequence[str], *, status: int, stderr: str) -> None:
-        verb = next((word for word in args if not word.startswith("-")), "")
+        verb = _verb(args)
         shown = stderr.strip()[-OUTPUT_SHOWN_MAX:]
         super().__init__(f"git {verb} ended with {status}: {shown}", hint=f"run git {verb} by hand")
         self.verb, self.status, self.stderr = verb, status, stderr
@@ -52,6 +50,19 @@ class GitDeadline(DeadlinePassed):
     """The `git` program took longer than it may and was killed."""
 
     code = "git.deadline"
+
+
+class GitSaidTooMuch(Refused):
+    """The `git` program wrote more than we read, and was killed."""
+
+    code = "git.said_too_much"
+
+    def __init__(self, verb: str, limit_bytes: int) -> None:
+        super().__init__(
+            f"git {verb} wrote more than {limit_bytes:,} bytes",
+            hint=f"run git {verb} by hand and look what it writes",
+        )
+        self.limit_bytes = limit_bytes
 
 
 class WouldOverwrite(Refused):
@@ -103,36 +114,38 @@ def run_git(
     timeout_seconds: float,
     stdin: bytes = b"",
     env: ChildEnvironment | None = None,
+    bounds: Bounds = Bounds(),  # noqa: B008  frozen
+    keep: Sequence[int] = (),
 ) -> GitResult:
-    """Run `git ARGS` in a folder and return what it wrote; kill it and its children when late."""
-    with subprocess.Popen(  # noqa: S603  a fixed program, no shell
-        [git_program(), *args],
-        cwd=cwd,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=child_environment() if env is None else env,
-        start_new_session=True,
-    ) as child:
-        try:
-            stdout, stderr = child.communicate(stdin, timeout=timeout_seconds)
-        except subprocess.TimeoutExpired:
-            _stop(child)
-            raise GitDeadline(
-                f"git {args[0] if args else ''} took longer than {timeout_seconds:g} s"
-            ) from None
-        except BaseException:
-            _stop(child)
-            raise
-    if child.returncode != 0:
-        lock = _HELD.search(stderr)
+    """Run `git ARGS` in a folder and return what it wrote; kill it and its children when late.
+
+    `keep` are descriptors that git and its children inherit.
+    """
+    verb = _verb(args)
+    try:
+        ended = children.run(
+            [git_program(), *args],
+            cwd=cwd,
+            env=child_environment() if env is None else env,
+            seconds=timeout_seconds,
+            stdin=stdin,
+            bounds=bounds,
+            keep=keep,
+        )
+    except children.Late:
+        raise GitDeadline(f"git {verb} took longer than {timeout_seconds:g} s") from None
+    except children.TooMuch:
+        raise GitSaidTooMuch(verb, bounds.output_bytes) from None
+    if ended.status != 0:
+        lock = _HELD.search(ended.stderr)
         if lock is not None:
             raise RepositoryBusy(
                 f"another program holds {os.fsdecode(lock[1])}",
                 hint="try again; if no git runs there, one that was killed left it: remove it",
             )
-        raise GitFailed(args, status=child.returncode, stderr=stderr.decode("utf-8", "replace"))
-    return GitResult(stdout, stderr)
+        said = ended.stderr.decode("utf-8", "replace")
+        raise GitFailed(args, status=ended.status, stderr=said)
+    return GitResult(ended.stdout, ended.stderr)
 
 
 def commit_paths(
@@ -189,6 +202,17 @@ def commit_paths(
         left.forget()
 
 
+def _verb(args: Sequence[str]) -> str:
+    """Return git's own command among its arguments: what is no option nor an option's value."""
+    words = iter(args)
+    for word in words:
+        if word in {"-c", "-C"}:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
 def _places(answer: bytes) -> tuple[Path, Path]:
     top, git_dir = answer.rstrip(b"\n").split(b"\n")
     return Path(os.fsdecode(top)), Path(os.fsdecode(git_dir))
@@ -207,15 +231,3 @@ def _put(path: Path, data: bytes | None, git_dir: Path) -> None:
         path.unlink(missing_ok=True)
         return
     write_file(path, data, scratch=git_dir)
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    for way in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(child.pid, way)
-            child.communicate(timeout=_TERMINATION_SECONDS)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-        return

@@ -321,17 +321,30 @@ def _closed_folder(objects: Path) -> ControllerError | None:
 
 def _damaged_pack(folder: Path) -> ControllerError | None:
     for pack in sorted(folder.glob("pack-*.pack")):
-        index = pack.with_suffix(".idx")
-        for one in (pack, index):
-            if one.exists() and not os.access(one, os.R_OK):
-                return RepositoryNotAllowed(one, os.strerror(errno.EACCES))
-        if not index.is_file():
-            return PackDamaged(pack, "its index is missing; `git index-pack` makes it again")
-        if pack.stat().st_size < _PACK_MIN_BYTES or index.stat().st_size < _INDEX_MIN_BYTES:
-            return PackDamaged(pack, "it or its index was cut off")
-        # An index ends with the checksum of its pack, which is also how the pack ends.
-        if _tail(pack, _HASH_BYTES) != _tail(index, 2 * _HASH_BYTES)[:_HASH_BYTES]:
-            return PackDamaged(pack, "it and its index do not belong together, or one was cut off")
+        try:
+            fault = _pack_fault(pack, pack.with_suffix(".idx"))
+        except FileNotFoundError:
+            if pack.exists():
+                raise
+            continue  # A larger pack has taken its place meanwhile; it went before its index.
+        if fault is not None:
+            return fault
+    return None
+
+
+def _pack_fault(pack: Path, index: Path) -> ControllerError | None:
+    for one in (pack, index):
+        if one.exists() and not os.access(one, os.R_OK):
+            return RepositoryNotAllowed(one, os.strerror(errno.EACCES))
+    if not index.is_file():
+        if not pack.exists():
+            return None
+        return PackDamaged(pack, "its index is missing; `git index-pack` makes it again")
+    if pack.stat().st_size < _PACK_MIN_BYTES or index.stat().st_size < _INDEX_MIN_BYTES:
+        return PackDamaged(pack, "it or its index was cut off")
+    # An index ends with the checksum of its pack, which is also how the pack ends.
+    if _tail(pack, _HASH_BYTES) != _tail(index, 2 * _HASH_BYTES)[:_HASH_BYTES]:
+        return PackDamaged(pack, "it and its index do not belong together, or one was cut off")
     return None
 
 

@@ -29,8 +29,6 @@ REASONS = {
     "git._stream: BrokenPipeError": "the missing answer told already",
     "git._ask: BrokenPipeError": "the missing answer tells",
     "git._silence: ControllerError": "returned to be raised",
-    "gitcli._stop: ProcessLookupError": "it has ended, which was the point",
-    "gitcli._stop: TimeoutExpired": "then it is killed",
     "gitfaults.why_nothing: OSError": "returned as an error of ours",
     "gitfaults._shallow: FileNotFoundError": "git has this file only in a shallow clone",
     "gitleft.Left._read: FileNotFoundError": "no note, no unfinished commit",
@@ -39,6 +37,29 @@ REASONS = {
     "gitleft._open_files: OSError": "a process that has ended, or another user's",
     "gitrefs.move: RepositoryBusy": "tried again when the lock was a dead one's",
     "gitrefs.target: KeyError": "no such reference, or its branch has no commit; checked why",
+    "gitfaults._damaged_pack: FileNotFoundError": "a larger pack took its place",
+    # Children
+    "children.run: BrokenPipeError": "the child reads no more; how it ended tells",
+    "children._give: BrokenPipeError": "the child reads no more; how it ended tells",
+    "children._signal: ProcessLookupError, PermissionError": "it has ended, which was the point",
+    "children.stop: TimeoutExpired": "not even SIGKILL ends it: nobody waits for it",
+    # Remotes and their mirror
+    "mirror.Mirror.made: RepositoryBusy": "who holds it clears it",
+    "mirror.Mirror.tidy: RepositoryBusy": "it is tidied another time",
+    "mirror._make: RepositoryBusy": "another process is making it",
+    "mirror._make: OSError": "another process was first, or it is raised again",
+    "mirrorlock._locked: BlockingIOError": "the question is whether it is free",
+    "mirrorlock._orphans_ended: ProcessLookupError": "it has ended, which was the point",
+    "mirrorlock._holders: OSError": "a process that has ended, or another user's",
+    "mirrorlock._is_same: OSError": "closed meanwhile",
+    "mirrorlock._is_child: OSError": "it has ended",
+    "mirrorpacks._replaced: FileNotFoundError, ValueError, KeyError, TypeError": (
+        "without a note nothing is removed, and packs are copied again"
+    ),
+    "mirrorpacks._packs: FileNotFoundError": "the pack of an index went meanwhile",
+    "remoteaddress._parts: ValueError": "a port that is none; refused below",
+    "watch._wakes: FileNotFoundError": "a folder went; the next round looks which are there",
+    "watch._facts: FileNotFoundError, NotADirectoryError": "no file is one state of it",
     # Packing the trail, in the background
     "gitpack.start: OSError, SubprocessError": "the next start tries again; nothing depends on it",
     "gitpack._names: FileNotFoundError": "no such folder holds no objects",
