@@ -21,7 +21,7 @@ from controller.trust.envelope import parse as parse_envelope
 from controller.trust.keys import PublicKey
 from controller.trust.root import Root, TrustedRoot, parse_root
 from controller.trust.sign import Signer, sign_envelope
-from controller.trust.verify import accepted
+from controller.trust.verify import WrongPayloadType, accepted
 
 
 class UnreadableRoot(Refused):
@@ -108,13 +108,16 @@ def read_bytes(path: Path) -> bytes:
 
 
 def root_file(data: bytes) -> RootFile:
-    """Return a proposal or an envelope from its bytes."""
+    """Return a proposal or an envelope from its bytes; either holds a document that can be read."""
     document = strictjson.parse(data)
+    envelope = None
     if isinstance(document, dict) and "payloadType" in document:
         envelope = merge([parse_envelope(data)])
-        return RootFile(envelope.payload, envelope)
-    parse_root(data)
-    return RootFile(data, None)
+        if envelope.payload_type != ROOT:
+            raise WrongPayloadType(envelope.payload_type, ROOT)
+    payload = data if envelope is None else envelope.payload
+    parse_root(payload)
+    return RootFile(payload, envelope)
 
 
 def last_root(view: View) -> RootFile:

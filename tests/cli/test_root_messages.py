@@ -1,5 +1,6 @@
 """What `countersign root` says when a signature is short, a file is broken or a key is wrong."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -44,6 +45,46 @@ def test_a_broken_root_is_named(folder: Path, command: str) -> None:
 
     assert broken.code == 3
     assert "broken.json: root /: lacks 'created'" in broken.said
+
+
+@pytest.mark.parametrize("command", ["sign", "gather", "verify", "show"])
+@pytest.mark.parametrize("payload", [b"{broken", b"{}", b"\xff"])
+def test_an_envelope_of_a_broken_root_is_named(folder: Path, command: str, payload: bytes) -> None:
+    countersign("root", "sign", "root-1.json", "--key", "ann", folder=folder)
+    document = json.loads((folder / "1.root.json").read_bytes())
+    document["payload"] = base64.b64encode(payload).decode()
+    (folder / "broken.json").write_text(json.dumps(document))
+    key = ("--key", "ann") if command == "sign" else ()
+
+    broken = countersign("root", command, "broken.json", *key, folder=folder)
+
+    assert broken.code == 3
+    assert "error: broken.json: root /: " in broken.said
+
+
+@pytest.mark.parametrize("command", ["sign", "gather", "show"])
+def test_an_envelope_of_something_else_is_named(folder: Path, command: str) -> None:
+    countersign("root", "sign", "root-1.json", "--key", "ann", folder=folder)
+    document = json.loads((folder / "1.root.json").read_bytes())
+    document["payloadType"] = "application/other"
+    (folder / "other.json").write_text(json.dumps(document))
+    key = ("--key", "ann") if command == "sign" else ()
+
+    other = countersign("root", command, "other.json", *key, folder=folder)
+
+    assert other.code == 3
+    assert "error: other.json: payload type 'application/other' where" in other.said
+
+
+@pytest.mark.parametrize("command", ["sign", "gather"])
+def test_a_file_that_is_no_json_is_named(folder: Path, command: str) -> None:
+    (folder / "broken.json").write_text("{broken")
+    key = ("--key", "ann") if command == "sign" else ()
+
+    broken = countersign("root", command, "broken.json", *key, folder=folder)
+
+    assert broken.code == 2
+    assert "error: broken.json: line 1 column 2: " in broken.said
 
 
 def test_a_first_root_is_not_signed_by_a_key_outside_its_role(folder: Path) -> None:
