@@ -15,8 +15,10 @@ from controller.audit import journal
 from controller.audit.journal import Link
 from controller.audit.record import AckUsed, AuditRecord, RollbackUsed
 from controller.kernel.canonical import Digest
+from controller.kernel.errors import ControllerError
 from controller.reconcile import bulk
 from controller.reconcile.decide import Decision, rebased
+from controller.reconcile.recall import Seen
 from controller.reconcile.world import LEASE_DURATION, World
 from controller.stores.control import lease as leases
 from controller.stores.control import store as control
@@ -38,21 +40,31 @@ from controller.trust.root import parse_root
 
 def apply(world: World, decision: Decision) -> AppliedRevision | None:
     """Bring production to what was decided; return the new revision, `None` when none was made."""
+    try:
+        applied, revision = _carried_out(world, decision)
+    except ControllerError:
+        world.recall.forget()
+        raise
+    decision.memory.settled()
+    world.recall.learn(applied, _known(world, decision), _seen(decision, revision))
+    return revision
+
+
+def _carried_out(world: World, decision: Decision) -> tuple[Applied, AppliedRevision | None]:
     connection = world.connection
+    few = directory.is_small(decision.plan.changed_rows)
     with transaction(connection):
         lease = leases.acquire(
             connection, world.environment, holder=world.controller, duration=LEASE_DURATION
         )
-        few = directory.is_small(decision.plan.changed_rows)
+        revision = None
         with pipelined(connection) if few else nullcontext():
             if decision.kind is None:
-                applied, revision = _advance(world, decision, lease), None
+                applied = _advance(world, decision, lease)
             else:
                 applied, revision = _apply(world, decision, lease, decision.kind)
             leases.release(connection, lease)
-    decision.memory.settled()
-    world.recall.learn(applied, _known(world, decision))
-    return revision
+    return applied, revision
 
 
 def digest_texts(digests: Mapping[str, TableDigest]) -> dict[str, str]:
@@ -146,6 +158,26 @@ def _known(world: World, decision: Decision) -> Known:
     roots = sorted((*known.roots, *_new_roots(world, decision)), key=lambda one: one.version)
     live = known.live if decision.kind is None else decision.admitted.applied_bundles
     return Known(tuple(roots), {**known.bundle_versions, **_new_versions(decision)}, live)
+
+
+def _seen(decision: Decision, revision: AppliedRevision | None) -> Seen | None:
+    """Return the releases from the one that was applied on, where it is the newest there ever was.
+
+    `None` where the database has to say: its release was seen before, or serials started again.
+    """
+    judgement, before = decision.succession.judgement, decision.before
+    high = before.serial_high if before is not None else 0
+    if revision is None or revision.serial <= high or _reset(judgement, before) is not None:
+        return None
+    release = SeenRelease(
+        serial=revision.serial,
+        sha256=revision.release_sha256,
+        commit=revision.commit,
+        seen_at=revision.applied_at,
+        applied_revision=revision.revision,
+        applied_at=revision.applied_at,
+    )
+    return Seen(revision.serial, (release,))
 
 
 def _new_versions(decision: Decision) -> dict[tuple[str, int], Digest]:

@@ -30,7 +30,6 @@ from controller.reconcile.succession import (
 )
 from controller.reconcile.world import NoBaseline, World
 from controller.source.history import ancestry
-from controller.stores.control import store as control
 from controller.stores.control.known import Known
 from controller.stores.control.memory import DatabaseMemory
 from controller.stores.control.model import Applied, AppliedBundle, RevisionKind
@@ -181,7 +180,7 @@ def _accepted(
         return Accepted()
     # What was taken back lies between the current serial and the highest; nothing older is asked.
     since = min(before.serial_current, before.serial_high, release.statement.serial)
-    releases = control.releases(world.connection, world.environment, since=since)
+    releases = world.recall.releases(world.environment, before, since=since)
     return Accepted(
         accepted_commit=before.commit,
         serial_current=before.serial_current,

@@ -14,8 +14,8 @@ from controller.stores.control.model import AppliedBundle, RootRecord
 class Known:
     """Accepted so far.
 
-    Versions and what is live are written in transactions that move `controller.applied`, and in no
-    others; roots may be accepted without.
+    All of it is written in transactions that move `controller.applied`, if only its epoch, and in
+    no others; before the first revision roots are accepted without.
     """
 
     roots: tuple[RootRecord, ...]
