@@ -133,6 +133,11 @@ class Record(dict[str, Item]):
         """The sums of the entries' counts, in their order; height is none."""
         return _added(self.values())
 
+    @property
+    def has_folders(self) -> bool:
+        """Whether there are directories below."""
+        return self.sums[-1] > 0
+
     @cached_property
     def height(self) -> int:
         """How many levels of directories there are, this one among them."""

@@ -147,10 +147,11 @@ class Proven:
         if any(map(ne, map(fresh.get, both), map(self._digests.get, both))):
             raise Unproven(tree, "an id in it has two digests")
         self._digests.update(fresh)
-        for name in record if names is None else names:
-            item = record[name]
-            if item.is_tree:
-                self._directories[item.oid] = levels.join(path, name)
+        if names is not None or record.has_folders:
+            for name in record if names is None else names:
+                item = record[name]
+                if item.is_tree:
+                    self._directories[item.oid] = levels.join(path, name)
         self._take_note(record)
 
     def _unlike(self, record: Record) -> tuple[str, ...] | None:

@@ -13,6 +13,8 @@ from controller.kernel.errors import Refused
 
 _INSTANT = re.compile(r"(2[01]\d\d)-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", re.ASCII)
 _DAY = re.compile(r"(2[01]\d\d)-(\d\d)-(\d\d)", re.ASCII)
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class NotAnInstant(Refused):
@@ -109,9 +111,7 @@ class Window:
     @property
     def order(self) -> tuple[bool, datetime, bool, datetime]:
         """Sort by start, then end; open starts come first, open ends last."""
-        last = datetime.max.replace(tzinfo=UTC)
-        first = datetime.min.replace(tzinfo=UTC)
-        return (self.start is not None, self.start or first, self.end is None, self.end or last)
+        return (self.start is not None, self.start or _FIRST, self.end is None, self.end or _LAST)
 
 
 def union(windows: Iterable[Window]) -> tuple[Window, ...]:

@@ -283,15 +283,14 @@ def check_bundles(
 
     Bundles are named `<rail>/<name>`; a bundle nobody knows yet may start at any version.
     """
-    last: dict[str, int] = {}
-    for bundle, version in known:
-        last[bundle] = max(version, last.get(bundle, 0))
     for (bundle, version), digest in sorted(offered.items()):
         before = known.get((bundle, version), digest)
         if before != digest:
             raise BundleEquivocation(bundle, version, known=before, offered=digest)
-        if bundle in last and version > last[bundle] + BUNDLE_STEP_MAX:
-            raise BundleSkipped(bundle, version, last[bundle])
+        if (bundle, version) not in known and (bundle, version - 1) not in known:
+            last = max((one for name, one in known if name == bundle), default=version)
+            if version > last + BUNDLE_STEP_MAX:
+                raise BundleSkipped(bundle, version, last)
         if version < floors.get(bundle, 1):
             raise BundleBelowFloor(bundle, version, floors[bundle])
 
