@@ -154,6 +154,11 @@ class EmbeddedPostgres:
         """The postmaster's process id, for its owner only."""
         return None if self._child is None else self._child.process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether the server that we own has ended although nobody asked it to."""
+        return self._child is not None and self._child.process.poll() is not None
+
     def start(self) -> None:
         """Join the server of this state directory, or start it, and return when it takes logins.
 

@@ -4,6 +4,8 @@ Apart from `controller/app/wiring.py`, so that a command which asks no database 
 """
 
 from controller.adapters.git import GitRepository
+from controller.adapters.mirror import Mirror
+from controller.app.following import mirror_path
 from controller.app.settings import BadSettings, Settings
 from controller.app.signers import load_signer
 from controller.kernel.canonical import Digest
@@ -14,7 +16,9 @@ from controller.trust.sign import Signer
 
 
 def artifact_repository(settings: Settings) -> GitRepository:
-    """Open the repository that the settings name."""
+    """Open the repository that the settings name: the mirror where that is a remote one."""
+    if settings.remote.url is not None:
+        return Mirror.open(mirror_path(settings)).repository
     return GitRepository.open(settings.path(settings.repository.path))
 
 

@@ -76,6 +76,41 @@ class RepositorySection(_Section):
     )
 
 
+class RemoteAddressSection(_Section):
+    """Where a remote is and how to get in: by a key of our own over ssh, by a token over https."""
+
+    url: str | None = Field(
+        default=None, description="https://, ssh:// or file://, no secret in it"
+    )
+    ssh_key_file: Path | None = Field(default=None, description="a private key, mode 0600")
+    known_hosts_file: Path | None = Field(default=None, description="the host's key stands there")
+    user: str = Field(default="git", description="the user that goes with the token")
+    token_file: Path | None = Field(default=None, description="a token or password, mode 0600")
+    ca_file: Path | None = Field(default=None, description="a CA of your own, for https")
+
+
+class RemoteSection(RemoteAddressSection):
+    """The remote repository that is followed; `repository.path` is not set beside it."""
+
+    deadline_seconds: float = Field(default=300, gt=0, le=86_400)
+    look_seconds: float = Field(default=20, gt=0, le=3_600)
+    max_bytes: int = Field(default=2 * 1024**3, ge=1024**2)
+    second: RemoteAddressSection | None = Field(
+        default=None, description="another copy: both have to tell one history"
+    )
+    audit: RemoteAddressSection | None = Field(
+        default=None, description="how the audit branch is pushed; its url is remote.url by default"
+    )
+
+    @model_validator(mode="after")
+    def _first_first(self) -> Self:
+        if self.url is None and self.model_fields_set:
+            raise ValueError("name the remote: url")
+        if self.second is not None and self.second.url is None:
+            raise ValueError("name the second remote: second.url")
+        return self
+
+
 class TrustSection(_Section):
     """The root of trust, pinned out of band."""
 
@@ -134,6 +169,20 @@ class HeartbeatSection(_Section):
     )
 
 
+class DaemonSection(_Section):
+    """How often a controller that goes on running looks when nobody asks it to."""
+
+    poll_seconds: float = Field(default=15, gt=0, le=3_600)
+    poll_jitter: float = Field(default=0.1, ge=0, le=0.5)
+    renew_seconds: float = Field(
+        default=20, gt=0, le=600, description="the lease is renewed so often and lasts three times"
+    )
+    silent_seconds: float = Field(
+        default=1_800, gt=0, description="a role that shows no life for so long is started again"
+    )
+    stop_seconds: float = Field(default=30, gt=0, description="how long a role may take to end")
+
+
 class Settings(BaseSettings):
     """Everything one deploy host decides."""
 
@@ -143,9 +192,11 @@ class Settings(BaseSettings):
 
     controller: ControllerSection = ControllerSection()
     repository: RepositorySection = RepositorySection()
+    remote: RemoteSection = RemoteSection()
     trust: TrustSection
     audit: AuditSection = AuditSection()
     database: DatabaseSection = DatabaseSection()
+    daemon: DaemonSection = DaemonSection()
     guards: GuardSection = GuardSection()
     commits: CommitsSection = CommitsSection()
     heartbeat: HeartbeatSection = HeartbeatSection()
@@ -163,6 +214,12 @@ class Settings(BaseSettings):
         """Prefer the environment to the file; read nothing else."""
         del settings_cls, dotenv_settings, file_secret_settings
         return (env_settings, init_settings)
+
+    @model_validator(mode="after")
+    def _one_repository(self) -> Self:
+        if self.remote.url is not None and "path" in self.repository.model_fields_set:
+            raise ValueError("name the repository by repository.path or by remote.url, not both")
+        return self
 
     def path(self, path: Path) -> Path:
         """Return a path of these settings as an absolute one."""

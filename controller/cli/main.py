@@ -33,6 +33,7 @@ from controller.cli import (
     resolve,
     rollback,
     root,
+    run,
     shard,
     sign,
     status,
@@ -152,6 +153,8 @@ app.command("trace", epilog="Example: countersign trace participants/harbour-ban
     trace.trace
 )
 app.command("doctor", epilog="Example: countersign doctor -o json")(doctor.doctor)
+app.command("run", epilog="Example: countersign run controller")(run.run)
+app.command("role", hidden=True)(run.role)
 app.command("migrate", epilog="Example: countersign migrate --check")(migrate.migrate)
 app.add_typer(audit.app, name="audit", epilog="Example: countersign audit verify")
 

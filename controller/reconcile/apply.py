@@ -19,8 +19,7 @@ from controller.kernel.errors import ControllerError
 from controller.reconcile import bulk
 from controller.reconcile.decide import Decision, rebased
 from controller.reconcile.recall import Seen
-from controller.reconcile.world import LEASE_DURATION, World
-from controller.stores.control import lease as leases
+from controller.reconcile.world import World
 from controller.stores.control import store as control
 from controller.stores.control.known import Known
 from controller.stores.control.model import (
@@ -53,18 +52,11 @@ def apply(world: World, decision: Decision) -> AppliedRevision | None:
 def _carried_out(world: World, decision: Decision) -> tuple[Applied, AppliedRevision | None]:
     connection = world.connection
     few = directory.is_small(decision.plan.changed_rows)
-    with transaction(connection):
-        lease = leases.acquire(
-            connection, world.environment, holder=world.controller, duration=LEASE_DURATION
-        )
-        revision = None
-        with pipelined(connection) if few else nullcontext():
-            if decision.kind is None:
-                applied = _advance(world, decision, lease)
-            else:
-                applied, revision = _apply(world, decision, lease, decision.kind)
-            leases.release(connection, lease)
-    return applied, revision
+    sent_together = pipelined(connection) if few else nullcontext()
+    with transaction(connection), sent_together, world.leading() as lease:
+        if decision.kind is None:
+            return _advance(world, decision, lease), None
+        return _apply(world, decision, lease, decision.kind)
 
 
 def digest_texts(digests: Mapping[str, TableDigest]) -> dict[str, str]:

@@ -10,8 +10,7 @@ from controller.kernel.errors import ControllerError, Unavailable
 from controller.kernel.objects import Oid
 from controller.reconcile.decide import held_root
 from controller.reconcile.roots import roots_after
-from controller.reconcile.world import LEASE_DURATION, World
-from controller.stores.control import lease as leases
+from controller.reconcile.world import World
 from controller.stores.control import store as control
 from controller.stores.control.known import Known
 from controller.stores.control.model import Applied, Lease, RootRecord
@@ -54,14 +53,10 @@ def _new_roots(world: World, known: Known, target: Oid) -> tuple[RootRecord, ...
 
 def _write(world: World, before: Applied | None, known: Known, new: tuple[RootRecord, ...]) -> None:
     connection = world.connection
-    with transaction(connection):
-        lease = leases.acquire(
-            connection, world.environment, holder=world.controller, duration=LEASE_DURATION
-        )
+    with transaction(connection), world.leading() as lease:
         applied = _stand_still(world, lease, before)
         for record in new:
             control.record_root(connection, record)
-        leases.release(connection, lease)
     roots = (*known.roots, *new)
     world.recall.learn(applied, Known(roots, known.bundle_versions, known.live))
 

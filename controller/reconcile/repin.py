@@ -20,8 +20,7 @@ from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.reconcile.apply import digest_texts
 from controller.reconcile.pinned import FROM_EMPTY, is_known
-from controller.reconcile.world import LEASE_DURATION, World
-from controller.stores.control import lease as leases
+from controller.reconcile.world import World
 from controller.stores.control import store as control
 from controller.stores.control.known import Known
 from controller.stores.control.model import Applied, AppliedRevision, RevisionKind, RootRecord
@@ -115,13 +114,9 @@ def _repository(world: World, before: Applied | None, known: Known) -> str:
 
 def _keep(world: World, new: _New) -> None:
     connection = world.connection
-    with transaction(connection):
-        lease = leases.acquire(
-            connection, world.environment, holder=world.controller, duration=LEASE_DURATION
-        )
+    with transaction(connection), world.leading() as lease:
         control.check_nothing_applied(connection, lease)
         control.record_root(connection, new.record)
-        leases.release(connection, lease)
     world.recall.learn(None, replace(new.known, roots=(*new.known.roots, new.record)))
 
 
@@ -154,10 +149,7 @@ def _write(
     world: World, new: _New, before: Applied, after: Applied, revision: AppliedRevision
 ) -> None:
     connection = world.connection
-    with transaction(connection):
-        lease = leases.acquire(
-            connection, world.environment, holder=world.controller, duration=LEASE_DURATION
-        )
+    with transaction(connection), world.leading() as lease:
         applied = control.compare_and_set(connection, lease, expected=before, new=after)
         control.record_root(connection, new.record)
         control.append_revision(connection, revision)
@@ -168,7 +160,6 @@ def _write(
             world.controller,
             lambda link: _record(world, after, revision, link, tables, signers),
         )
-        leases.release(connection, lease)
     roots = (*new.known.roots, new.record)
     world.recall.learn(applied, replace(new.known, roots=roots))
 

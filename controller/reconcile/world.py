@@ -1,7 +1,7 @@
 """What one pass works with: handed in, so that a test can hand in a world that dies."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from controller.adapters.git import GitRepository
@@ -10,14 +10,14 @@ from controller.kernel.errors import Refused
 from controller.kernel.instants import Clock
 from controller.kernel.objects import Oid
 from controller.plan.guards import Limits
+from controller.reconcile.leading import Lead, leading
 from controller.reconcile.rails import Rails
 from controller.reconcile.recall import Recall
 from controller.source.repository import NoBranch
 from controller.stores.control.memory import DatabaseMemory
+from controller.stores.control.model import Lease
 from controller.trust.root import Pin
 from controller.trust.sign import Signer
-
-LEASE_DURATION = timedelta(seconds=60)
 
 
 class NoBaseline(Refused):
@@ -47,6 +47,8 @@ class World:
     rails: Rails
     signer: Signer | None
     limits: Limits = field(default_factory=Limits)
+    lead: Lead | None = None
+    """The lease that a controller which goes on running holds; a command takes its own."""
     recall: Recall = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -63,3 +65,7 @@ class World:
     def memory(self) -> DatabaseMemory:
         """Return what earlier passes learnt about trees."""
         return self.recall.hashed
+
+    def leading(self) -> AbstractContextManager[Lease]:
+        """Give the lease to write under, inside the transaction that writes."""
+        return leading(self.connection, self.environment, holder=self.controller, lead=self.lead)

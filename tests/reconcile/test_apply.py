@@ -18,7 +18,8 @@ from controller.plan.guards import Limits
 from controller.reconcile.apply import apply, digest_texts
 from controller.reconcile.cycle import Outcome, converge, run_pass
 from controller.reconcile.decide import Decision, decide
-from controller.reconcile.world import LEASE_DURATION, World
+from controller.reconcile.leading import LEASE_DURATION
+from controller.reconcile.world import World
 from controller.stores.control import lease as leases
 from controller.stores.control import store as control
 from controller.stores.control.model import LeaseHeld, RevisionKind, StaleWriter

@@ -1,0 +1,125 @@
+"""One turn of a controller that goes on running: look, check, converge, and say how it stands.
+
+A commit that was refused is not judged again until the branch moves or somebody asks: whoever wrote
+it has to act. Neither is anything applied while something stored is not what was written. What
+nobody has to act on is tried again, when is the caller's business.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from controller.adapters import gitpack
+from controller.adapters.postgres import transaction
+from controller.kernel.errors import ControllerError, Corrupt, Unavailable
+from controller.kernel.objects import Oid
+from controller.reconcile.cycle import converge
+from controller.reconcile.standing import Facts, Teller, conditions
+from controller.reconcile.world import World
+from controller.stores.control import conditions as stored
+from controller.stores.control import events
+from controller.stores.control.conditions import Condition
+from controller.stores.control.events import Happened
+from controller.stores.control.model import AppliedRevision
+
+Check = Callable[[World, datetime], Sequence[Condition]]
+"""Looks at the world before anything is decided; raises where nothing may be, and may say more."""
+
+Owe = Callable[[World, datetime, Sequence[Happened], Sequence[Condition]], None]
+"""Owes people what they are to be told, in the transaction that writes it down."""
+
+
+def _look_at_nothing(_now: datetime) -> None:
+    """A local repository is looked at where it is."""
+
+
+def _owe_nobody(
+    _world: World, _now: datetime, _told: Sequence[Happened], _said: Sequence[Condition]
+) -> None:
+    """Nobody asked to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What a turn looks with: the remote, the checks before a decision, and whom to tell."""
+
+    look: Callable[[datetime], None] = _look_at_nothing
+    checks: tuple[Check, ...] = ()
+    owe: Owe = _owe_nobody
+
+
+@dataclass(slots=True)
+class Turns:
+    """Turns of one controller over one connection, and what each remembers of the one before."""
+
+    world: World
+    eyes: Eyes = field(default_factory=Eyes)
+    _teller: Teller = field(default_factory=Teller, init=False)
+    _said: tuple[Condition, ...] = field(default=(), init=False)
+    _final: Facts | None = field(default=None, init=False)
+
+    def take(self, *, asked: bool = False) -> Facts:
+        """Take a turn. `asked`: somebody wants what was refused judged again.
+
+        Raises only what concerns the connection or the lease; everything else is a fact.
+        """
+        facts = self._find(asked=asked)
+        self._final = facts if _is_final(facts.error) else None
+        self._write_down(facts)
+        return facts
+
+    def _find(self, *, asked: bool) -> Facts:
+        world = self.world
+        facts = Facts(world.clock.now(), world.environment)
+        try:
+            self.eyes.look(facts.now)
+            facts = replace(facts, head=world.head())
+            before = self._unasked(facts.head) if not asked else None
+            if before is not None:
+                return replace(before, now=facts.now, revisions=())
+            extra = [one for check in self.eyes.checks for one in check(world, facts.now)]
+            facts = replace(facts, extra=tuple(extra))
+        except ControllerError as error:
+            return replace(facts, error=error)
+        return self._converge(facts)
+
+    def _unasked(self, head: Oid | None) -> Facts | None:
+        """Return what was found last, where another look would find the same again."""
+        final = self._final
+        if final is None or (final.head != head and not isinstance(final.error, Corrupt)):
+            return None
+        return final
+
+    def _converge(self, facts: Facts) -> Facts:
+        revisions: list[AppliedRevision] = []
+        published = False
+        try:
+            for outcome in converge(self.world):
+                published = published or bool(outcome.published.commits)
+                facts = replace(facts, head=outcome.commit)
+                if outcome.revision is not None:
+                    revisions.append(outcome.revision)
+        except ControllerError as error:
+            return replace(facts, error=error, revisions=tuple(revisions))
+        finally:
+            if published:
+                gitpack.start(self.world.repository.git_dir)
+        return replace(facts, settled=True, revisions=tuple(revisions))
+
+    def _write_down(self, facts: Facts) -> None:
+        """Write conditions and events where they are new: an unchanged world leaves no trace."""
+        said, told = conditions(facts), self._teller.tell(facts)
+        if said == self._said and not told:
+            return
+        world = self.world
+        with transaction(world.connection):
+            stored.put(world.connection, world.environment, said, facts.now)
+            for one in told:
+                events.append(world.connection, world.environment, one)
+            self.eyes.owe(world, facts.now, told, said)
+        self._said = said
+
+
+def _is_final(error: ControllerError | None) -> bool:
+    """Whether another look at the same commit is pointless until a person has acted."""
+    return error is not None and not isinstance(error, Unavailable)
