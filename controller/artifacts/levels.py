@@ -161,8 +161,11 @@ def _alike(raw: bytes, path: str, like: bytes, known: Level) -> Level | None:
     starts = known.starts
     same = same_start(raw, like)
     first = max(bisect_right(starts, same) - 1, 0)
-    behind = same_end(raw, like, min(len(raw), len(like)) - starts[first])
-    last = max(bisect_left(starts, len(like) - behind), first)
+    if len(raw) == len(like) and raw[starts[first + 1] :] == like[starts[first + 1] :]:
+        last = first + 1  # nearly always it is one entry
+    else:
+        behind = same_end(raw, like, min(len(raw), len(like)) - starts[first])
+        last = max(bisect_left(starts, len(like) - behind), first)
     end = len(raw) - (len(like) - starts[last])
     if len(raw) == len(like):
         other_ids = _other_ids(raw, like, known, first, last)

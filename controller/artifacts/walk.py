@@ -17,6 +17,7 @@ from controller.kernel.objects import Objects, Oid
 
 ENTRIES_MAX = 200_000
 DEPTH_MAX = 12
+COMPARED_MAX = 10_000
 TOP_SIZE_MAX_BYTES = 64 * 1024
 """The top of a repository, where names of any kind stand: some 1,500 of them."""
 
@@ -28,6 +29,29 @@ class File(NamedTuple):
 
     path: str
     oid: Oid
+
+
+class Place(NamedTuple):
+    """A name in several trees: what stands there in each, `None` where nothing does."""
+
+    name: str
+    is_tree: bool
+    oids: tuple[Oid | None, ...]
+
+
+class Compared:
+    """Levels that were held against one another, for who asks the same again: bounded."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bool, tuple[Oid | None, ...]], list[Place]] = {}
+        self._places = 0
+        self.get = self._known.get
+
+    def put(self, key: tuple[bool, tuple[Oid | None, ...]], places: list[Place]) -> None:
+        """Keep the places of a level; beyond the bound none is kept any more."""
+        self._places += 1 + len(places)
+        if self._places <= COMPARED_MAX:
+            self._known[key] = places
 
 
 @dataclass(slots=True)
@@ -82,20 +106,32 @@ def differing(
     trees: Sequence[Oid | None],
     path: str,
     same: Callable[[tuple[Oid | None, ...]], bool],
+    compared: Compared | None = None,
 ) -> Iterator[tuple[str, tuple[Oid | None, ...]]]:
     """Yield each file where the trees differ: its path, and its id in each tree (`None`: absent).
 
     `same` is asked with the ids found in one place, of directories as of files, and prunes the
     walk wherever it says yes; of places where all trees hold one id it says the same everywhere.
-    Paths come in byte order, with `path` before each.
+    Paths come in byte order, with `path` before each. With `compared`, what one walk has held
+    against one another another walk over the same trees, in the same order, need not.
     """
     budget = _Budget(path)
+    compared = Compared() if compared is None else compared
     roots = tuple(trees)
     some = next((root for root in roots if root is not None), None)
     if some is None or same(roots):
         return
     equal_too = not same((some,) * len(roots))
-    stack = [(path, iter(_merged(objects, roots, path, budget, equal_too=equal_too)))]
+
+    def level(places: tuple[Oid | None, ...], here: str) -> Iterator[Place]:
+        key = equal_too, places
+        known = compared.get(key)
+        if known is None:
+            known = _merged(objects, places, here, budget, equal_too=equal_too)
+            compared.put(key, known)
+        return iter(known)
+
+    stack = [(path, level(roots, path))]
     while stack:
         below, places = stack[-1]
         place = next(places, None)
@@ -108,8 +144,7 @@ def differing(
             continue
         if is_tree:
             _refuse_depth(len(stack), here)
-            below_here = _merged(objects, oids, here, budget, equal_too=equal_too)
-            stack.append((here, iter(below_here)))
+            stack.append((here, level(oids, here)))
         else:
             yield here, oids
 
@@ -176,8 +211,8 @@ def _merged(
     budget: _Budget,
     *,
     equal_too: bool,
-) -> list[tuple[str, bool, tuple[Oid | None, ...]]]:
-    """Return the places of one level, in byte order: name, whether a directory, id in each tree.
+) -> list[Place]:
+    """Return the places of one level, in byte order.
 
     Places where all trees hold one id are left out unless `equal_too`: nearly all of them are.
     """
@@ -195,7 +230,7 @@ def _merged(
                 place = places[name, is_tree] = [None] * len(trees)
             place[index] = oid
     ordered = sorted(places, key=lambda place: place[0] + "/" if place[1] else place[0])
-    return [(name, is_tree, tuple(places[name, is_tree])) for name, is_tree in ordered]
+    return [Place(name, is_tree, tuple(places[name, is_tree])) for name, is_tree in ordered]
 
 
 def _unlike(found: Mapping[Oid, Level], *, alike_too: bool) -> dict[Oid, frozenset[Entry]]:

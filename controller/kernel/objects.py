@@ -6,7 +6,7 @@ one reader serve the daemon, the pull request and the editor alike.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NewType, Protocol
+from typing import NamedTuple, NewType, Protocol
 
 from controller.kernel.errors import Corrupt
 
@@ -28,9 +28,11 @@ class MissingObject(Corrupt):
         self.oid = oid
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What an object is before it is read: `blob`, `tree`, `commit` or `tag`, and its size."""
+class Header(NamedTuple):
+    """What an object is before it is read: `blob`, `tree`, `commit` or `tag`, and its size.
+
+    A named tuple, not a dataclass: every object that is looked up gets one.
+    """
 
     kind: str
     size_bytes: int

@@ -59,6 +59,8 @@ class Changes:
     desired: tuple[LiveVersion, ...]
     facts: dict[Oid, FileFacts] = field(default_factory=dict, compare=False)
     """What is known of files that somebody has read; of the others it is learnt on the way."""
+    compared: walk.Compared = field(default_factory=walk.Compared, compare=False)
+    """The levels of the trees that somebody has held against one another."""
 
     @property
     def is_one_sided(self) -> bool:
@@ -86,7 +88,7 @@ class Changes:
     def places(self) -> Iterator[Place]:
         """Yield each file of a table that does not count alike before and after; read none."""
         for bundle, before, after in self._differing():
-            yield from _places(self.objects, bundle, before, after)
+            yield from _places(self.objects, bundle, before, after, self.compared)
 
     def _is_plain(self, place: Place) -> bool:
         facts = self.facts.get(place.contents[0].oid) if len(place.contents) == 1 else None
@@ -142,7 +144,11 @@ def _by_bundle(versions: Iterable[LiveVersion]) -> dict[BundleId, list[LiveVersi
 
 
 def _places(
-    objects: Objects, bundle: BundleId, before: _Coverage, after: _Coverage
+    objects: Objects,
+    bundle: BundleId,
+    before: _Coverage,
+    after: _Coverage,
+    compared: walk.Compared,
 ) -> Iterator[Place]:
     trees = sorted({*before, *after})
     places = [(before.get(tree, ()), after.get(tree, ())) for tree in trees]
@@ -160,7 +166,7 @@ def _places(
         present = {oid for oid in oids if oid is not None}
         return all(windows(oids, oid, 0) == windows(oids, oid, 1) for oid in present)
 
-    for path, oids in walk.differing(objects, trees, prefix, same):
+    for path, oids in walk.differing(objects, trees, prefix, same, compared):
         table = table_of(path, prefix)
         if table is not None:
             contents = tuple(

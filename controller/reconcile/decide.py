@@ -17,10 +17,9 @@ from controller.plan.changes import Changes
 from controller.plan.guards import Trip
 from controller.plan.live import LiveVersion
 from controller.plan.plan import Plan, make_plan
-from controller.plan.whole import FileFacts
 from controller.reconcile.acks import Acknowledged, acknowledged
 from controller.reconcile.admit import Admitted, Memories, admit
-from controller.reconcile.inspect import inspect
+from controller.reconcile.inspect import Learnt, inspect
 from controller.reconcile.pinned import check_pin
 from controller.reconcile.succession import (
     SignedRelease,
@@ -100,9 +99,9 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
         world.recall.directories,
         paths={one.files_tree: files_path(BundleId.parse(one.bundle)) for one in bundles},
     )
-    facts: dict[Oid, FileFacts] = {}
-    report = inspect(proven, admitted, applied, facts)
-    changes = Changes(proven, _live(applied), admitted.live, facts)
+    learnt = Learnt.nothing()
+    report = inspect(proven, admitted, applied, learnt)
+    changes = Changes(proven, _live(applied), admitted.live, learnt.facts, learnt.compared)
     base = before.release_sha256 if before is not None else None
     plan = make_plan(
         world.environment,

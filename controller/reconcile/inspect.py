@@ -5,7 +5,7 @@ form of the whole file is judged and, row by row, the lines that are new.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from controller.artifacts import layout, strictcsv, walk
 from controller.artifacts.linediff import middle
@@ -30,6 +30,21 @@ FILE_SIZE_MAX_BYTES = SHARD_ADVISED_BYTES
 """A bigger file is refused: `countersign sign` refuses it, too."""
 
 
+class Learnt(NamedTuple):
+    """What is learnt of trees and files while they are judged: whoever plans need not look again.
+
+    `facts` are those of whole new files.
+    """
+
+    facts: dict[Oid, FileFacts]
+    compared: walk.Compared
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """Return what is known before anything was looked at."""
+        return cls({}, walk.Compared())
+
+
 class ReleaseUnclean(Unclean):
     """The rows of a release break rules of their rails; `report` says which and where."""
 
@@ -50,15 +65,14 @@ def inspect(
     objects: Objects,
     admitted: Admitted,
     applied: Sequence[AppliedBundle],
-    facts: dict[Oid, FileFacts] | None = None,
+    learnt: Learnt | None = None,
 ) -> Report:
     """Return the findings of everything new in a release; raise when one of them blocks.
 
-    What was learnt of whole new files on the way is put into `facts`, for the plan.
+    What was learnt on the way is put into `learnt`, for the plan.
     """
-    report = Report.of(
-        _until_hopeless(_findings(objects, admitted, applied, {} if facts is None else facts))
-    )
+    learnt = Learnt.nothing() if learnt is None else learnt
+    report = Report.of(_until_hopeless(_findings(objects, admitted, applied, learnt)))
     if report.blocks:
         raise ReleaseUnclean(report)
     return report
@@ -78,7 +92,7 @@ def _findings(
     objects: Objects,
     admitted: Admitted,
     applied: Sequence[AppliedBundle],
-    facts: dict[Oid, FileFacts],
+    learnt: Learnt,
 ) -> Iterator[Finding]:
     for one in admitted.bundles:
         bundle = one.statement.bundle
@@ -89,7 +103,7 @@ def _findings(
             if before.bundle == str(bundle) and before.policy_digest == rail.digest
         ]
         yield from inspect_files(
-            objects, rail, one.live.files_tree, judged, layout.files_path(bundle), facts
+            objects, rail, one.live.files_tree, judged, layout.files_path(bundle), learnt
         )
 
 
@@ -99,33 +113,36 @@ def inspect_files(
     tree: Oid,
     judged: Iterable[Oid],
     path: str,
-    facts: dict[Oid, FileFacts],
+    learnt: Learnt,
 ) -> Iterator[Finding]:
     """Yield the findings of a files tree; `judged` are trees that were clean under this rail."""
-    before = list(dict.fromkeys(judged))
+    before = set(judged)
     if tree in before:
         return
+    trees = sorted({tree, *before})  # as the plan asks for them
+    new = trees.index(tree)
 
     def same(oids: tuple[Oid | None, ...]) -> bool:
-        return oids[0] is None or oids[0] in oids[1:]
+        return oids[new] is None or oids.count(oids[new]) > 1
 
     fresh: list[bulk.TableFile] = []
     changed = _ChangedRows(rail)
-    for file, oids in walk.differing(objects, [tree, *before], path, same):
-        assert oids[0] is not None
+    for file, oids in walk.differing(objects, trees, path, same, learnt.compared):
+        oid = oids[new]
+        assert oid is not None
         table = changes.table_of(file, path)
-        olds = [oid for oid in dict.fromkeys(oids[1:]) if oid is not None]
+        olds = [one for one in dict.fromkeys(oids) if one is not None and one != oid]
         if table is not None and table in rail.tables and not olds:
-            size_bytes = walk.check_blob(objects, oids[0], file, FILE_SIZE_MAX_BYTES)
-            fresh.append(bulk.TableFile(file, table, oids[0], size_bytes))
+            size_bytes = walk.check_blob(objects, oid, file, FILE_SIZE_MAX_BYTES)
+            fresh.append(bulk.TableFile(file, table, oid, size_bytes))
             continue
-        data = walk.read_blob(objects, oids[0], file, FILE_SIZE_MAX_BYTES)
+        data = walk.read_blob(objects, oid, file, FILE_SIZE_MAX_BYTES)
         bulk.refuse_long(file, data)
-        known = [walk.read_blob(objects, oid, file, changes.FILE_SIZE_MAX_BYTES) for oid in olds]
+        known = [walk.read_blob(objects, old, file, changes.FILE_SIZE_MAX_BYTES) for old in olds]
         yield from _inspect_file(rail, file, path, data, known, changed)
     yield from changed.judge()
-    for one, (found, learnt) in zip(fresh, bulk.judged(objects, rail, fresh), strict=True):
-        facts[one.oid] = learnt
+    for one, (found, facts) in zip(fresh, bulk.judged(objects, rail, fresh), strict=True):
+        learnt.facts[one.oid] = facts
         yield from found
 
 
