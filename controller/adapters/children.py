@@ -23,9 +23,10 @@ TERMINATION_SECONDS = 2.0
 _CHUNK_BYTES = 64 * 1024
 _LOOK_SECONDS = 0.01
 _BLOCK_BYTES = 512  # what POSIX counts `ulimit -f` in
-# A hard limit of the host that is lower already stays.
+# A hard limit of the host that is lower stays. Without the signal a write fails and says so.
 _LIMITED = (
-    'ulimit -S -f "$1" 2>/dev/null || :; ulimit -S -d "$2" 2>/dev/null || :; shift 2; exec "$@"'
+    """trap '' XFSZ; ulimit -S -f "$1" 2>/dev/null || :; ulimit -S -d "$2" 2>/dev/null || :; """
+    'shift 2; exec "$@"'
 )
 
 

@@ -23,6 +23,7 @@ from controller.adapters.gitcli import run_git
 from controller.adapters.gitfaults import NoRepository, RepositoryBusy, RepositoryFull
 from controller.adapters.gitleft import take_away
 from controller.adapters.remoteaddress import Remote, branch_ref
+from controller.adapters.remotefaults import RemoteTooLarge
 from controller.kernel.objects import Oid
 
 QUARANTINE = "refs/quarantine/"
@@ -113,6 +114,11 @@ class Mirror:
                     file_bytes=min(source.size_max_bytes, room),
                     keep=(lock,),
                 )
+            except RemoteTooLarge:
+                self._clear()
+                if room < source.size_max_bytes:
+                    raise RepositoryFull(self.git_dir, f"room for {room:,} bytes alone") from None
+                raise
             except BaseException:
                 self._clear()
                 raise
