@@ -163,7 +163,8 @@ class GitRepository:
     def init(cls, path: Path, *, bare: bool, branch: str = "main") -> Self:
         """Start an empty repository, or open the one that is there."""
         flags = RepositoryInitFlag.MKPATH | RepositoryInitFlag.MKDIR
-        pygit2.init_repository(str(path), bare=bare, flags=flags, initial_head=branch)
+        with gitfaults.started(path):
+            pygit2.init_repository(str(path), bare=bare, flags=flags, initial_head=branch)
         return cls(path)
 
     @property

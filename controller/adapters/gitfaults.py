@@ -33,6 +33,12 @@ class NoRepository(Refused):
     code = "git.no_repository"
 
 
+class NotStarted(Refused):
+    """No repository can be made at a path."""
+
+    code = "git.not_started"
+
+
 class RepositoryGone(Unavailable):
     """The repository was there when it was opened, and is not any more."""
 
@@ -187,6 +193,17 @@ def written(git_dir: Path) -> Iterator[None]:
         if fault is None:
             raise RepositoryBusy(f"{git_dir}: {_words(error)}", hint="try again") from error
         raise fault from error
+
+
+@contextmanager
+def started(path: Path) -> Iterator[None]:
+    """Raise what keeps libgit2 from making a repository as an error of ours."""
+    try:
+        yield
+    except pygit2.GitError as error:
+        raise _system(path, error) or NotStarted(
+            f"{path}: {_words(error)}", hint="name a folder whose parents are folders"
+        ) from error
 
 
 def why_closed(path: Path, error: Exception) -> ControllerError:

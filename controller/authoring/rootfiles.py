@@ -89,6 +89,16 @@ def read_root(path: Path) -> RootFile:
         return root_file(data)
 
 
+def read_envelope(path: Path) -> bytes:
+    """Return the bytes of a root that somebody has signed, from a file."""
+    if read_root(path).envelope is None:
+        raise NotSignedYet(
+            f"{path}: nobody has signed this root",
+            hint=f"each owner: countersign root sign {path} --key FILE",
+        )
+    return read_bytes(path)
+
+
 @contextmanager
 def _naming(what: str) -> Iterator[None]:
     """Say which file or root a refusal is about."""

@@ -22,6 +22,7 @@ from controller.adapters.shipped import shipped
 from controller.artifacts.layout import ROOT_DIR, bundle_dir, root_path
 from controller.authoring.compose import Wanted
 from controller.authoring.draft import bundles_of
+from controller.authoring.places import make_empty, starting_at
 from controller.authoring.promote import Request, propose, sign_release
 from controller.authoring.rails import rails_of
 from controller.authoring.rootdoc import FirstRoot, KeyOf
@@ -29,7 +30,6 @@ from controller.authoring.signing import sign_bundle
 from controller.authoring.trusted import trusted_root
 from controller.authoring.view import View, Workspace
 from controller.kernel.canonical import Digest
-from controller.kernel.errors import Refused
 from controller.kernel.objects import Oid
 from controller.trust import root as roots
 from controller.trust.envelope import ROOT
@@ -50,16 +50,6 @@ _ATTRIBUTES = b"""\
 # What is signed is bytes: git must never change line ends, nor anything else.
 * -text
 """
-
-
-class FolderNotEmpty(Refused):
-    """A repository should start where something stands already."""
-
-    code = "authoring.folder_not_empty"
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(f"{folder} is not empty", hint="name a new folder")
-        self.folder = folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +76,12 @@ def start(
     if root_envelope is not None:
         digest = parse_envelope(root_envelope).digest
         roots.extend(roots.pin(root_envelope, digest), [], now)
-    workspace = _skeleton(folder, root_envelope)
-    if root_envelope is None:
-        (folder / ROOT_DIR).mkdir(parents=True)
-        return Started(folder, None, None)
+    with starting_at(folder):
+        make_empty(folder)
+        workspace = _skeleton(folder, root_envelope)
+        if root_envelope is None:
+            (folder / ROOT_DIR).mkdir(parents=True)
+            return Started(folder, None, None)
     _name_somebody(workspace, git)
     commit = _commit(workspace, "Start from the reference bundles", git)
     return Started(folder, digest, commit)
@@ -103,25 +95,22 @@ def start_demo(
     *,
     git: ChildEnvironment | None = None,
 ) -> Started:
-    """Start a repository with keys, a signed root, version 1 of each bundle and release 1."""
-    for one in (folder, keys):
-        _refuse_used(one)
-    keys.mkdir(parents=True, exist_ok=True)
-    names = (*PEOPLE, ROLLBACK, AUDIT)
-    signers = {name: write_key(keys / name, name) for name in names}
-    envelope = _demo_root(signers, now)
-    digest = parse_envelope(envelope).digest
-    workspace = _skeleton(folder, envelope)
-    root = trusted_root(workspace.edited(), None, now).root
-    notes = _set_up_git(workspace, keys, signers, git)
-    for bundle in bundles_of(workspace.edited()):
-        for name in PEOPLE[:2]:
-            sign_bundle(workspace, root, bundle, signers[name], now=now)
-    _commit(workspace, "Start from the reference bundles", git)
-    baseline = _first_release(workspace, root, [signers[name] for name in PEOPLE[:2]], now, git)
-    write_new(keys / "1.root.json", envelope, mode=0o644)
-    settings = keys / "countersign.toml"
-    write_new(settings, _settings(folder, keys, digest, baseline).encode(), mode=0o644)
+    """Start a repository with keys, a signed root, version 1 of each bundle and release 1.
+
+    The settings are written last: where they stand, all of it does.
+    """
+    with starting_at(folder):
+        make_empty(folder, keys)
+        names = (*PEOPLE, ROLLBACK, AUDIT)
+        signers = {name: write_key(keys / name, name) for name in names}
+        envelope = _demo_root(signers, now)
+        digest = parse_envelope(envelope).digest
+        workspace = _skeleton(folder, envelope)
+        notes = _set_up_git(workspace, keys, signers, git)
+        baseline = _baseline(workspace, [signers[name] for name in PEOPLE[:2]], now, git)
+        write_new(keys / "1.root.json", envelope, mode=0o644)
+        settings = keys / "countersign.toml"
+        write_new(settings, _settings(folder, keys, digest, baseline).encode(), mode=0o644)
     return Started(folder, digest, baseline, settings, notes)
 
 
@@ -150,13 +139,7 @@ def shipped_rails() -> tuple[str, ...]:
     return tuple(sorted(folder for folder in folders if not folder.startswith("_")))
 
 
-def _refuse_used(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FolderNotEmpty(folder)
-
-
 def _skeleton(folder: Path, root_envelope: bytes | None) -> Workspace:
-    _refuse_used(folder)
     GitRepository.init(folder, bare=False, branch=BRANCH)
     workspace = Workspace.open(folder)
     for path, data in shipped("bundles").items():
@@ -167,6 +150,18 @@ def _skeleton(folder: Path, root_envelope: bytes | None) -> Workspace:
     if root_envelope is not None:
         workspace.write(root_path(1), root_envelope)
     return workspace
+
+
+def _baseline(
+    workspace: Workspace, signers: Sequence[Signer], now: datetime, git: ChildEnvironment | None
+) -> Oid:
+    """Sign and commit every bundle, then release them; return the release's commit."""
+    root = trusted_root(workspace.edited(), None, now).root
+    for bundle in bundles_of(workspace.edited()):
+        for signer in signers:
+            sign_bundle(workspace, root, bundle, signer, now=now)
+    _commit(workspace, "Start from the reference bundles", git)
+    return _first_release(workspace, root, signers, now, git)
 
 
 def _first_release(

@@ -31,7 +31,7 @@ def init(
 ) -> None:
     """Start an artifact repository from the reference bundles."""
     from controller.app.signers import new_key
-    from controller.authoring import starting
+    from controller.authoring import rootfiles, starting
     from controller.cli import workspace
 
     if demo_keys is not None and root is not None:
@@ -40,7 +40,7 @@ def init(
     if demo_keys is not None:
         started = starting.start_demo(folder, demo_keys, new_key, now, git=git)
     else:
-        envelope = root.read_bytes() if root is not None else None
+        envelope = rootfiles.read_envelope(root) if root is not None else None
         started = starting.start(folder, envelope, now, git=git)
     for note in started.notes:
         say(f"note: {note}")

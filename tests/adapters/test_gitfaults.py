@@ -14,6 +14,7 @@ from controller.adapters.git import GitRepository, RepositoryBusy
 from controller.adapters.gitcli import run_git
 from controller.adapters.gitfaults import (
     AlternateGone,
+    NotStarted,
     ObjectDamaged,
     PackDamaged,
     RefDamaged,
@@ -282,3 +283,20 @@ def test_a_lock_that_somebody_has_open_is_respected(tmp_path: Path) -> None:
     assert str(lock) in str(refusal.value)
     assert lock.exists()
     assert repository.target(MAIN) == commits[0]
+
+
+def test_a_repository_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(NotStarted):
+        GitRepository.init(tmp_path / "file" / "shop", bare=False)
+
+    assert GitRepository.init(tmp_path / "folder" / "shop", bare=False).worktree is not None
+
+
+def test_a_repository_that_may_not_be_made_is_not_allowed() -> None:
+    with passable_folder() as home:
+        home.chmod(0o555)
+        with damage.as_ordinary_user(home), pytest.raises(RepositoryNotAllowed):
+            GitRepository.init(home / "shop", bare=True)
+        home.chmod(0o755)

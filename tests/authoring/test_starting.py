@@ -8,9 +8,10 @@ import pytest
 from controller.app import settings
 from controller.app.signers import load_public, new_key
 from controller.authoring.draft import bundles_of, check_draft
+from controller.authoring.places import FolderNotEmpty
 from controller.authoring.rails import rails_of
 from controller.authoring.releases import current
-from controller.authoring.starting import FolderNotEmpty, start, start_demo
+from controller.authoring.starting import start, start_demo
 from controller.authoring.trusted import trusted_root
 from controller.authoring.view import Workspace
 from controller.kernel.canonical import Digest
