@@ -4,26 +4,38 @@ import fcntl
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from secrets import SystemRandom, token_hex
 from types import FrameType
-from typing import Protocol
+from typing import Any
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.files import write_file
 from controller.adapters.workers import Beats
-from controller.app import wiring
+from controller.app import following, wiring
+from controller.app.host import artifact_repository
 from controller.app.settings import Settings
+from controller.audit.commit import reference
 from controller.kernel.errors import Refused
+from controller.kernel.instants import Clock
+from controller.reconcile.following import forward_only
+from controller.reconcile.standing import Facts
 from controller.reconcile.turn import Eyes
+from controller.reconcile.world import NoBaseline, World
+from controller.roles.companions import Companion, Say
 from controller.roles.controller import Cadence, Controller, Watchers
 from controller.roles.doorbell import Cause, Doorbell
 from controller.roles.listening import Listener
 from controller.roles.timing import Backoff
+from controller.roles.upkeep import Upkeep
+from controller.roles.watching import Watcher
+from controller.source.follow import Follower
+from controller.stores.control import store as control
 from controller.stores.control import wake
-from controller.stores.control.events import Happened
 
 _INSTALLATION = "installation"
 _LOCK = "controller.lock"
@@ -42,15 +54,7 @@ class AlreadyRunning(Refused):
         )
 
 
-class Companion(Protocol):
-    """A thread that runs beside the loop."""
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-
-def serve_controller(settings: Settings, beats: Beats, say: Callable[[Happened], None]) -> None:
+def serve_controller(settings: Settings, beats: Beats, say: Say) -> None:
     """Run the controller role until SIGTERM or SIGINT; SIGHUP makes it look at once.
 
     Raises `AlreadyRunning`. What the database or the repository lack is said, and tried again.
@@ -59,12 +63,19 @@ def serve_controller(settings: Settings, beats: Beats, say: Callable[[Happened],
     state.mkdir(parents=True, exist_ok=True)
     bell = Doorbell()
     with _alone(state), _signals(bell), ExitStack() as stack:
-        beside = _companions(settings, bell)
+        clock = SystemClock()
+        follower = following.follower(settings)
+        companions = _companions(settings, follower, bell, _Beside(clock, say))
 
         def accompany() -> None:
-            for one in beside:
+            for one in companions:
                 one.start()
                 stack.callback(one.stop)
+
+        def seen(facts: Facts) -> None:
+            for one in companions:
+                if facts.revisions and isinstance(one, Upkeep):
+                    one.ask()
 
         def beat() -> None:
             if not beats.beat():
@@ -72,14 +83,14 @@ def serve_controller(settings: Settings, beats: Beats, say: Callable[[Happened],
 
         Controller(
             open_world=lambda: wiring.world(settings, signs=True),
-            clock=SystemClock(),
+            clock=clock,
             process=f"{socket.gethostname()} pid {os.getpid()}",
             holder=f"{settings.controller.name}@{_installation(state)}",
             bell=bell,
             chance=SystemRandom(),
             cadence=_cadence(settings),
-            eyes=Eyes(),
-            watchers=Watchers(beat=beat, say=say, settled=accompany),
+            eyes=_eyes(follower),
+            watchers=Watchers(beat=beat, say=say, seen=seen, settled=accompany),
         ).run()
 
 
@@ -88,16 +99,50 @@ def _cadence(settings: Settings) -> Cadence:
     return Cadence(daemon.poll_seconds, daemon.poll_jitter, daemon.renew_seconds)
 
 
-def _companions(settings: Settings, bell: Doorbell) -> Sequence[Companion]:
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What every thread beside the loop is made with."""
+
+    clock: Clock
+    say: Say
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"backoff": Backoff(SystemRandom()), "clock": self.clock, "say": self.say}
+
+
+def _companions(
+    settings: Settings, follower: Follower | None, bell: Doorbell, beside: _Beside
+) -> list[Companion]:
     """Return the threads that start once the first turn is over: a fork must not meet them."""
+    environment, branch = settings.controller.environment, settings.repository.branch
     listener = Listener(
         lambda: wiring.database(settings, migrate=False),
         wake.CHANNEL,
-        settings.controller.environment,
+        environment,
         bell,
-        Backoff(SystemRandom()),
+        **beside.facts,
     )
-    return (listener,)
+    if follower is None:
+        git_dir = artifact_repository(settings).git_dir
+        return [listener, Watcher(git_dir, branch, bell, **beside.facts)]
+    remote = following.audit_remote(settings)
+    audit = (remote, reference(settings.controller.name)) if remote is not None else None
+    return [listener, Upkeep(follower.mirror, audit, **beside.facts)]
+
+
+def _eyes(follower: Follower | None) -> Eyes:
+    if follower is None:
+        return Eyes()
+
+    def look(world: World, now: datetime) -> None:
+        applied = control.read_applied(world.connection, world.environment)
+        accepted = applied.commit if applied is not None else None
+        if world.baseline is None:
+            raise NoBaseline
+        follower.look(now, forward_only(world.repository, accepted, world.baseline))
+
+    return Eyes(look=look)
 
 
 def _installation(state: Path) -> str:

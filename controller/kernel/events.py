@@ -54,6 +54,11 @@ class Event(Enum):
         Severity.ERROR,
         "Something stored is not what was written: nothing is applied until a person has looked.",
     )
+    BESIDE_FAILED = _Meaning(
+        "beside.failed",
+        Severity.WARNING,
+        "Something beside the passes could not be done: listening, watching, pushing.",
+    )
     RECOVERED = _Meaning("pass.recovered", Severity.INFO, "Passes succeed again.")
     BOUNDARY = _Meaning(
         "boundary.passed", Severity.INFO, "A window began or ended: other rows are served from now."

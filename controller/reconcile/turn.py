@@ -29,7 +29,11 @@ Owe = Callable[[World, datetime, Sequence[Happened], Sequence[Condition]], None]
 """Owes people what they are to be told, in the transaction that writes it down."""
 
 
-def _look_at_nothing(_now: datetime) -> None:
+Look = Callable[[World, datetime], None]
+"""Brings the repository to where its remotes are; raises where it cannot, or must not."""
+
+
+def _look_at_nothing(_world: World, _now: datetime) -> None:
     """A local repository is looked at where it is."""
 
 
@@ -43,7 +47,7 @@ def _owe_nobody(
 class Eyes:
     """What a turn looks with: the remote, the checks before a decision, and whom to tell."""
 
-    look: Callable[[datetime], None] = _look_at_nothing
+    look: Look = _look_at_nothing
     checks: tuple[Check, ...] = ()
     owe: Owe = _owe_nobody
 
@@ -72,7 +76,7 @@ class Turns:
         world = self.world
         facts = Facts(world.clock.now(), world.environment)
         try:
-            self.eyes.look(facts.now)
+            self.eyes.look(world, facts.now)
             facts = replace(facts, head=world.head())
             before = self._unasked(facts.head) if not asked else None
             if before is not None:

@@ -121,7 +121,7 @@ class Broken(Corrupt):
 def test_what_nobody_has_to_act_on_is_tried_again(shop: Shop, shop_url: str) -> None:
     tries: list[int] = []
 
-    def look(_now: object) -> None:
+    def look(_world: object, _now: object) -> None:
         tries.append(1)
         if len(tries) < 3:
             raise Away("the remote does not answer")
