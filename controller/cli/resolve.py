@@ -1,7 +1,6 @@
 """`countersign resolve`: who is reached under an identifier, now or at a date."""
 
-from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,15 +9,8 @@ from controller.cli.output import Output, emit, emit_json, say
 from controller.cli.status import instant
 
 if TYPE_CHECKING:
-    from controller.plan.rows import SourceFile
     from controller.reconcile.resolve import Answer
-    from controller.stores.directory.model import (
-        CardRange,
-        Endpoint,
-        Gone,
-        Identifier,
-        Participant,
-    )
+    from controller.stores.directory.model import Gone
 
 NOT_FOUND = 1
 AtOption = Annotated[
@@ -38,6 +30,9 @@ def resolve(  # noqa: PLR0913, PLR0917  one parameter per option
     currency: Annotated[
         str | None, typer.Option("--currency", help="Only endpoints that take this currency.")
     ] = None,
+    rail: Annotated[
+        str | None, typer.Option("--rail", help="Only endpoints that a bundle of this rail holds.")
+    ] = None,
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
     timeout: TimeoutOption = None,
@@ -49,15 +44,20 @@ def resolve(  # noqa: PLR0913, PLR0917  one parameter per option
     from controller.adapters.clock import SystemClock
     from controller.app import settings, wiring
     from controller.kernel.instants import parse_when
+    from controller.reconcile.answer import document
     from controller.reconcile.resolve import question
     from controller.reconcile.resolve import resolve as find
-    from controller.stores.directory.model import Gone
+    from controller.stores.directory.model import Gone, Reach
 
     named = settings.load(settings.named_file(config))
     with deadline(timeout):
         when = parse_when(at) if at is not None else SystemClock().now()
         asked = question(
-            wiring.schemes(), scheme, value, when, capability=capability, currency=currency
+            wiring.schemes(),
+            scheme,
+            value,
+            when,
+            reach=Reach(capability=capability, currency=currency, rail=rail),
         )
         with wiring.world(named) as world:
             answer = find(world, asked)
@@ -67,7 +67,7 @@ def resolve(  # noqa: PLR0913, PLR0917  one parameter per option
             say(f"hint: {scheme!r} is no registered scheme: {', '.join(sorted(wiring.schemes()))}")
         raise typer.Exit(NOT_FOUND)
     if output is Output.JSON:
-        emit_json(_as_json(answer))
+        emit_json(document(answer))
     if isinstance(answer.match, Gone):
         _say_gone(answer.match)
         raise typer.Exit(NOT_FOUND)
@@ -80,83 +80,6 @@ def _say_gone(match: "Gone") -> None:
     day = f" on {one.removal_date}" if one.removal_date else ""
     successor = f"; its successor is {' '.join(one.successor)}" if one.successor else ""
     say(f"{one.scheme} {one.value} was removed{day}{successor}")
-
-
-def _as_json(answer: "Answer") -> dict[str, Any]:
-    from controller.stores.directory.model import Gone, RangeMatch
-
-    asked, match, origin = answer.question, answer.match, answer.origin
-    matched: dict[str, Any]
-    redirected, participant = None, None
-    if isinstance(match, RangeMatch):
-        matched, participant = _range(match.range), match.participant
-    elif isinstance(match, Gone):
-        matched = _identifier(match.identifier)
-    else:
-        matched, participant = _identifier(match.identifier), match.participant
-        redirected = match.redirected_from
-    return {
-        "query": {
-            "scheme": asked.scheme,
-            "value": asked.value,
-            "at": instant(asked.at),
-            "capability": asked.capability,
-            "currency": asked.currency,
-        },
-        "state": "removed" if isinstance(match, Gone) else "found",
-        "matched": matched,
-        "redirected_from": _identifier(redirected) if redirected else None,
-        "participant": _participant(participant) if participant else None,
-        "endpoints": [_endpoint(one) for one in answer.endpoints],
-        "valid_until": instant(answer.valid_until),
-        "revision": {
-            "number": origin.revision,
-            "commit": origin.commit.hex(),
-            "serial": origin.serial,
-            "bundle": f"{origin.bundle}@{origin.version}" if origin.version else origin.bundle,
-            "bundle_sha256": origin.sha256,
-            "effective_from": instant(origin.window.start),
-            "effective_to": instant(origin.window.end),
-        },
-    }
-
-
-def _plain(one: "Identifier | CardRange | Participant | Endpoint") -> dict[str, Any]:
-    """Return an answer's texts; its window as two instants, its source as bundle and file."""
-    source: SourceFile = one.source
-    words = {
-        field.name: getattr(one, field.name)
-        for field in fields(one)
-        if field.name not in ("window", "source", "valid_until")
-    }
-    window = {
-        "effective_from": instant(one.window.start),
-        "effective_to": instant(one.window.end),
-    }
-    return {**words, **window, "source": asdict(source)}
-
-
-def _identifier(one: "Identifier") -> dict[str, Any]:
-    successor = one.successor
-    return {
-        **_plain(one),
-        "successor": successor and {"scheme": successor[0], "value": successor[1]},
-    }
-
-
-def _range(one: "CardRange") -> dict[str, Any]:
-    return {
-        **_plain(one),
-        "length": len(one.iin_start),
-    }
-
-
-def _participant(one: "Participant") -> dict[str, Any]:
-    return {**_plain(one), "roles": list(one.roles), "currencies": list(one.currencies)}
-
-
-def _endpoint(one: "Endpoint") -> dict[str, Any]:
-    return {**_plain(one), "valid_until": instant(one.valid_until)}
 
 
 def _as_text(answer: "Answer") -> None:

@@ -21,10 +21,12 @@ from controller.stores.control import store as control
 from controller.stores.control.model import Applied
 from controller.stores.directory import store as directory
 from controller.stores.directory.model import (
+    ANYTHING,
     Endpoint,
     Gone,
     IdentifierMatch,
     RangeMatch,
+    Reach,
 )
 
 IIN = "iin"
@@ -65,8 +67,7 @@ class Question:
     scheme: str
     value: str
     at: datetime
-    capability: str | None = None
-    currency: str | None = None
+    reach: Reach = ANYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +100,17 @@ def question(
     value: str,
     at: datetime,
     *,
-    capability: str | None = None,
-    currency: str | None = None,
+    reach: Reach = ANYTHING,
 ) -> Question:
     """Return what somebody typed as a question; refuse what could be a card number."""
-    if _LONG_NUMBER.fullmatch(value.strip()):
+    if could_be_a_card(value):
         raise TooManyDigits
-    return Question(scheme, canonical(schemes, scheme, value), at, capability, currency)
+    return Question(scheme, canonical(schemes, scheme, value), at, reach)
+
+
+def could_be_a_card(text: str) -> bool:
+    """Whether a text is a number of 12 or more digits, however it is spaced."""
+    return _LONG_NUMBER.fullmatch(text.strip()) is not None
 
 
 def resolve(world: World, asked: Question) -> Answer | None:
@@ -143,8 +148,7 @@ def _endpoints(
         world.connection,
         match.participant.id,
         asked.at,
-        capability=asked.capability,
-        currency=asked.currency,
+        reach=asked.reach,
     )
 
 

@@ -54,7 +54,8 @@ class FewLoad:
         put = len(self._incoming) + len(self._changed)
         if self._moved:
             values = _keys(row for row, _ in self._moved)
-            self._send("move", values | {"files": [number for _, number in self._moved]})
+            files = {"files": [number for _, number in self._moved]}
+            self._send("move", values | files | self._now())
         if self._leaving:
             self._send("take", _keys(self._leaving.values()) | {"revision": self._revision})
         if self._changed:

@@ -110,6 +110,18 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Which endpoints are asked for: all, or those that take a message, a currency, a rail's."""
+
+    capability: str | None = None
+    currency: str | None = None
+    rail: str | None = None
+
+
+ANYTHING = Reach()
+
+
+@dataclass(frozen=True, slots=True)
 class IdentifierMatch:
     """The answer for an identifier; `redirected_from` is the one that was asked, after a hop."""
 

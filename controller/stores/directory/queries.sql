@@ -1,3 +1,9 @@
+-- name: known_files
+SELECT file_id, bundle, path
+  FROM directory.source_file
+  JOIN unnest(%(bundles)s::text[], %(paths)s::text[]) AS wanted (bundle, path)
+       USING (bundle, path)
+
 -- name: find_files
 WITH wanted AS (
     SELECT DISTINCT bundle, path
@@ -127,8 +133,9 @@ SELECT endpoint.id, endpoint.participant_id, endpoint.protocol, endpoint.transpo
    AND coalesce(endpoint.status, 'active') IN ('active', 'deprecated')
    AND (able.ends IS NOT NULL
         OR (%(capability)s::text IS NULL AND %(currency)s::text IS NULL))
+   AND (%(rail)s::text IS NULL OR split_part(file.bundle, '/', 1) = %(rail)s)
  ORDER BY CASE WHEN endpoint.priority ~ '^[0-9]{1,9}$' THEN endpoint.priority::integer END
-          NULLS LAST, endpoint.id
+          NULLS LAST, endpoint.id COLLATE "C"
 
 -- name: rules_at
 SELECT rule.document

@@ -15,6 +15,7 @@ from controller.kernel.errors import Refused
 from controller.kernel.instants import Window
 from controller.plan.rows import SourceFile
 from controller.stores.directory.model import (
+    ANYTHING,
     REMOVED,
     CardRange,
     Endpoint,
@@ -23,6 +24,7 @@ from controller.stores.directory.model import (
     IdentifierMatch,
     Participant,
     RangeMatch,
+    Reach,
 )
 from controller.stores.directory.sql import QUERIES
 
@@ -110,13 +112,12 @@ def endpoints_of(
     participant_id: str,
     at: datetime,
     *,
-    capability: str | None = None,
-    currency: str | None = None,
+    reach: Reach = ANYTHING,
 ) -> tuple[Endpoint, ...]:
     """Return a participant's endpoints in use at an instant, by (priority, id).
 
-    `capability` is a message or a document type an endpoint must understand; a capability without
-    a currency holds for all of them.
+    `reach.capability` is a message or a document type an endpoint must understand; a capability
+    without a currency holds for all of them. An endpoint is of the rail of the bundle it stands in.
     """
     cursor = connection.cursor(row_factory=dict_row)
     cursor.execute(
@@ -125,11 +126,12 @@ def endpoints_of(
             "key": row_key("participants", (participant_id,)),
             "participant_id": participant_id,
             "at": at,
-            "capability": capability,
-            "currency": currency,
+            "capability": reach.capability,
+            "currency": reach.currency,
+            "rail": reach.rail,
         },
     )
-    asked = capability is not None or currency is not None
+    asked = reach.capability is not None or reach.currency is not None
     found = []
     for row in cursor:
         endpoint = _endpoint(row)

@@ -34,8 +34,9 @@ class StagedLoad(Copied):
             self._connection.execute(f"ANALYZE pg_temp.{staged}_{name}".encode())
         moved = 0
         if self.leaving:
-            moved = self._connection.execute(run("move_staged")).rowcount
-            found = self._rows("take", {"revision": self._revision})
+            now = {"revision": self._revision}
+            moved = self._connection.execute(run("move_staged"), now).rowcount
+            found = self._rows("take", now)
             if found != self.leaving - moved:
                 raise BaseDiffers(self._table, expected=self.leaving - moved, found=found)
         put = self._rows("put")

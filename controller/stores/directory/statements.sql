@@ -3,10 +3,15 @@
 -- {leaving} the rows to put and to drop (arrays for a few rows, a staged table for many).
 
 -- name: move
-UPDATE {live} AS live SET file_id = moved.file_id
-  FROM unnest(%(keys)s::bigint[], %(starts)s::timestamptz[], %(files)s::integer[])
-       AS moved (row_key, effective_from, file_id)
- WHERE (live.row_key, live.effective_from) = (moved.row_key, moved.effective_from)
+WITH moved AS (
+    UPDATE {live} AS live SET file_id = moved.file_id
+      FROM unnest(%(keys)s::bigint[], %(starts)s::timestamptz[], %(files)s::integer[])
+           AS moved (row_key, effective_from, file_id)
+     WHERE (live.row_key, live.effective_from) = (moved.row_key, moved.effective_from)
+    RETURNING live.row_key
+)
+INSERT INTO directory.moved (revision, table_name, row_key)
+SELECT %(revision)s, {name}, row_key FROM moved
 
 -- name: move_staged
 -- Rows of other content may have come under the same key and start: those stay, to be refused.
@@ -19,6 +24,10 @@ WITH moved AS (
                     WHERE (leaving.row_key, leaving.effective_from)
                         = (incoming.row_key, incoming.effective_from))
     RETURNING live.row_key, live.effective_from, incoming.ctid AS place
+),
+noted AS (
+    INSERT INTO directory.moved (revision, table_name)
+    SELECT DISTINCT %(revision)s::bigint, {name} FROM moved
 ),
 stays AS (
     DELETE FROM {leaving} USING moved

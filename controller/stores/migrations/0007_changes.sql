@@ -14,3 +14,14 @@ CREATE INDEX range_revision ON directory.range USING brin (revision) WITH (pages
 CREATE INDEX range_history_until ON directory.range_history USING brin (until_revision) WITH (pages_per_range = 16);
 CREATE INDEX rule_revision ON directory.rule USING brin (revision) WITH (pages_per_range = 16);
 CREATE INDEX rule_history_until ON directory.rule_history USING brin (until_revision) WITH (pages_per_range = 16);
+
+-- Rows that moved to another file and changed in nothing else: they keep their revision, and no
+-- other row says that they moved. No key: so many moved that a reader copies anew.
+CREATE TABLE directory.moved (
+    revision bigint NOT NULL,
+    table_name text NOT NULL,
+    row_key bigint
+);
+CREATE INDEX moved_revision ON directory.moved (revision);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON directory.moved
+    FOR EACH STATEMENT EXECUTE FUNCTION directory.refuse_rewriting();

@@ -8,7 +8,7 @@ from controller.adapters.postgres import Connection
 from controller.plan.rows import StoredRow
 from controller.plan.shard import ShardChange
 from controller.stores.directory import store
-from controller.stores.directory.model import Gone, IdentifierMatch
+from controller.stores.directory.model import Gone, IdentifierMatch, Reach
 from controller.stores.directory.resolve import NotAnIin
 from tests.support.directory import (
     FILE,
@@ -152,8 +152,8 @@ def test_endpoints_can_be_asked_for_a_message_and_a_currency(database: Database)
     anything = row("capabilities", endpoint_id="f", message="pacs.008")
     holds(database, participant("a"), endpoint("e"), endpoint("f"), euro, anything)
 
-    euros = store.endpoints_of(database, "a", day(1), capability="pacs.008", currency="EUR")
-    rupees = store.endpoints_of(database, "a", day(1), capability="pacs.008", currency="INR")
+    euros = store.endpoints_of(database, "a", day(1), reach=Reach("pacs.008", "EUR"))
+    rupees = store.endpoints_of(database, "a", day(1), reach=Reach("pacs.008", "INR"))
 
     assert [(one.id, one.valid_until) for one in euros] == [("e", day(6)), ("f", None)]
     assert [one.id for one in rupees] == ["f"]
