@@ -384,8 +384,9 @@ class GitRepository:
 
     @property
     def _odb(self) -> pygit2.Odb:
-        odb: pygit2.Odb | None = getattr(self._handles, "odb", None)
-        if odb is None:
+        try:
+            odb: pygit2.Odb = self._handles.odb
+        except AttributeError:  # a thread's first question
             _ = self._repository
             odb = self._handles.odb
         return odb

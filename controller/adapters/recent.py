@@ -22,10 +22,11 @@ class RecentObjects:
 
     def put(self, oid: Oid, kind: str, data: bytes) -> None:
         """Keep an object that is small enough; when there are too many, begin anew."""
-        if len(data) > self._object_bytes_max or oid in self._kept:
+        size_bytes = len(data)
+        if size_bytes > self._object_bytes_max or oid in self._kept:
             return
-        if self._bytes + len(data) > self._bytes_max:
+        self._bytes += size_bytes
+        if self._bytes > self._bytes_max:
             self._kept.clear()
-            self._bytes = 0
-        self._kept[oid] = Header(kind, len(data)), data
-        self._bytes += len(data)
+            self._bytes = size_bytes
+        self._kept[oid] = Header(kind, size_bytes), data

@@ -22,7 +22,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from itertools import compress
-from operator import is_, is_not
+from operator import is_, is_not, itemgetter
 from typing import NamedTuple, Self
 
 from controller.artifacts.levels import Entry, Level
@@ -35,7 +35,7 @@ _MAGIC = b"merkle 4\n"
 _HEAD = struct.Struct(">Bc")
 _BODY = struct.Struct(">20s32s2IQIQIB")
 _FILE, _DIRECTORY, _GONE = b"f", b"d", b"-"
-_FIRST_COUNT, _LAST_COUNT = 3, 8
+_counts = itemgetter(slice(3, 9))
 _NO_COUNTS = (0,) * 6
 
 
@@ -91,8 +91,11 @@ class Record(dict[str, Item]):
         made.entries = level.set
         made.before, made.fresh = weakref.ref(self), tuple(fresh)
         made.parts = self.parts | {name: _part(name, one) for name, one in fresh.items()}
-        less, more = _added(map(self.__getitem__, fresh)), _added(fresh.values())
-        made.sums = tuple([a - b + c for a, b, c in zip(self.sums, less, more, strict=True)])
+        sums = self.sums
+        for name, one in fresh.items():
+            counts = zip(sums, _counts(self[name]), _counts(one), strict=True)
+            sums = tuple([total - less + more for total, less, more in counts])
+        made.sums = sums
         most = 1 + max([one.height for one in fresh.values()], default=0)
         if most >= self.height or all(self[name].height + 1 < self.height for name in fresh):
             made.height = max(most, self.height)  # whoever was highest was not lowered
@@ -166,7 +169,7 @@ def _part(name: str, item: Item) -> bytes:
 
 def _added(items: Iterable[Item]) -> tuple[int, ...]:
     """Return the sums of items' counts; a wide directory has a thousand."""
-    columns = list(zip(*items, strict=True))[_FIRST_COUNT : _LAST_COUNT + 1]
+    columns = _counts(list(zip(*items, strict=True)))
     return tuple([sum(column) for column in columns]) or _NO_COUNTS
 
 

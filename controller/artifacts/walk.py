@@ -8,6 +8,7 @@ other function is strict.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from controller.artifacts import levels
@@ -20,6 +21,9 @@ DEPTH_MAX = 12
 COMPARED_MAX = 10_000
 TOP_SIZE_MAX_BYTES = 64 * 1024
 """The top of a repository, where names of any kind stand: some 1,500 of them."""
+
+TOPS_MAX = 16
+"""So many tops are remembered: a pass asks for what stands in the same one again and again."""
 
 _DIRECTORIES = (b"40000", b"040000")
 
@@ -169,20 +173,29 @@ def check_blob(objects: Objects, oid: Oid, path: str, size_max_bytes: int) -> in
 
 
 def _find_first(objects: Objects, tree: Oid, name: str) -> Entry | None:
-    entries = parse_tree(levels.read_tree(objects, tree, "", TOP_SIZE_MAX_BYTES))
-    keys = [other + b"/" if mode in _DIRECTORIES else other for mode, other, _ in entries]
-    if len(set(keys)) != len(keys) or sorted(keys) != keys:
-        raise BadTree("", "entries out of order, or a name that stands twice")
-    found = [entry for entry in entries if entry[1] == name.encode()]
+    found = _top(levels.read_tree(objects, tree, "", TOP_SIZE_MAX_BYTES)).get(name.encode(), [])
     if not found:
         return None
-    fault = levels.fault(found[0][0], found[0][1])
+    mode, raw_name, oid = found[0]
+    fault = levels.fault(mode, raw_name)
     if fault is not None:
         raise BadTree(name, fault[0], hint=fault[1])
     if len(found) > 1:
         raise BadTree(name, "a name that stands twice")
-    mode, _, oid = found[0]
     return Entry(name, mode == _DIRECTORIES[0], oid)
+
+
+@lru_cache(maxsize=TOPS_MAX)
+def _top(raw: bytes) -> Mapping[bytes, list[tuple[bytes, bytes, Oid]]]:
+    """Return the entries of a repository's top by name, in order, and not yet judged."""
+    entries = parse_tree(raw)
+    keys = [other + b"/" if mode in _DIRECTORIES else other for mode, other, _ in entries]
+    if len(set(keys)) != len(keys) or sorted(keys) != keys:
+        raise BadTree("", "entries out of order, or a name that stands twice")
+    found: dict[bytes, list[tuple[bytes, bytes, Oid]]] = {}
+    for entry in entries:
+        found.setdefault(entry[1], []).append(entry)
+    return found
 
 
 def _listing(

@@ -65,8 +65,8 @@ class Changes:
     @property
     def is_one_sided(self) -> bool:
         """Whether rows only come or only go, so that no row can be on both sides."""
-        sides = [(before, after) for _, before, after in self._differing()]
-        return not any(before for before, _ in sides) or not any(after for _, after in sides)
+        sides = list(self._differing())
+        return not any(before for _, before, _ in sides) or not any(after for _, _, after in sides)
 
     def __iter__(self) -> Iterator[FileChange]:
         """Yield the change of each file that has one, by bundle and path."""
@@ -155,8 +155,10 @@ def _places(
     prefix = layout.files_path(bundle)
 
     def windows(oids: tuple[Oid | None, ...], oid: Oid, side: int) -> Windows:
+        if oids.count(oid) == 1:
+            return places[oids.index(oid)][side]
         here = [places[index][side] for index, one in enumerate(oids) if one == oid]
-        return here[0] if len(here) == 1 else union(window for some in here for window in some)
+        return union(window for some in here for window in some)
 
     everywhere = tuple(union(some for place in places for some in place[side]) for side in (0, 1))
 

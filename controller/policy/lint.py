@@ -120,6 +120,8 @@ def _judge(
     bad: set[int] = set()
     for column in compiled.columns:
         values = columns[column.column]
+        if column.memo.holds(values):
+            continue
         for at in column.memo.offenders(values):
             bad.add(at)
             rule = rail.rule(column.rule or _SHAPE)
