@@ -93,3 +93,13 @@ CREATE TABLE controller.drift (
     CHECK ((ended_at IS NULL) = (ended_by = ''))
 );
 CREATE UNIQUE INDEX drift_once ON controller.drift (environment) WHERE ended_at IS NULL;
+
+-- Whoever keeps a copy of production is told that there is a new revision, and which; what changed
+-- they ask for. Said with the transaction that makes it, whoever writes.
+CREATE FUNCTION controller.tell_revision() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('countersign_revision', NEW.revision::text);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER revision_is_told AFTER INSERT ON controller.revision
+    FOR EACH ROW EXECUTE FUNCTION controller.tell_revision();
