@@ -10,15 +10,21 @@ from datetime import datetime
 
 from controller.adapters.git import GitRepository
 from controller.artifacts import layout, levels
-from controller.authoring.releases import Found, release_in
+from controller.artifacts.release import ReleaseStatement
 from controller.authoring.view import View
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import History, Oid
 from controller.reconcile import resets
+from controller.reconcile.earlier import Earlier
 from controller.reconcile.lookback import Lookback
-from controller.reconcile.succession import SignedRelease, candidate, rollback_authority
-from controller.source.budget import HistoryTooWide
+from controller.reconcile.succession import (
+    SignedRelease,
+    candidate,
+    earlier_releases,
+    rollback_authority,
+)
+from controller.source.budget import TOO_COSTLY
 from controller.trust import history
 from controller.trust.history import Accepted, RollbackReason, RollbackRefused
 
@@ -49,7 +55,7 @@ def check_chain(objects: History, offered: SignedRelease, now: datetime) -> None
     known = Accepted()
     for found in _releases_before(objects, offered):
         one = candidate(
-            found.commit, found.ref.sha256, found.statement, at_baseline=known.serial_high is None
+            found.commit, found.digest, found.statement, at_baseline=known.serial_high is None
         )
         # What never followed was never accepted, so nothing has to follow it.
         with suppress(Untrusted):
@@ -112,21 +118,19 @@ def _check_return(objects: History, known: Accepted, offered: SignedRelease, now
         raise RollbackRefused(serial, high, RollbackReason.UNSIGNED)
 
 
-def _releases_before(objects: History, offered: SignedRelease) -> list[Found]:
+def _releases_before(objects: History, offered: SignedRelease) -> list[Earlier]:
     """Return the different releases before the offered one, by when they first stood there."""
-    environment = offered.statement.environment
-    found: dict[Digest, Found] = {}
-    path = layout.release_dir(environment)
-    back = Lookback(objects, path)
-    for commit, folder in _folders_of(objects, offered.commit, back):
+    found: dict[Digest, Earlier] = {}
+    look = earlier_releases(objects, offered)
+    for commit, folder in _folders_of(objects, offered.commit, look.back):
         with _passing_over():
-            back.level(folder, path)  # refused where it is larger than any real one
-            one = release_in(View(objects, objects.tree_of(commit)), commit, environment)
+            one = look.at(commit, folder)
             # The newest commits may hold the offered one itself.
-            if one is not None and (found or one.ref.sha256 != offered.verified.digest):
+            is_other = one is not None and (found or one.digest != offered.verified.digest)
+            if one is not None and is_other and isinstance(one.said, ReleaseStatement):
                 # One that came back counts where it stood first: walking on it is met again.
-                found.pop(one.ref.sha256, None)
-                found[one.ref.sha256] = one
+                found.pop(one.digest, None)
+                found[one.digest] = one
     return list(found.values())[::-1]
 
 
@@ -146,7 +150,7 @@ def _passing_over() -> Iterator[None]:
     """Pass over what is refused in one commit, but not over a refusal of the whole history."""
     try:
         yield
-    except HistoryTooWide:
+    except TOO_COSTLY:
         raise
     except Refused:
         pass

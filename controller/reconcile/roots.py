@@ -10,7 +10,7 @@ from controller.artifacts import layout, walk
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import History, Objects, Oid
 from controller.reconcile.lookback import Lookback
-from controller.source.budget import HistoryTooWide
+from controller.source.budget import TOO_COSTLY
 from controller.trust import root
 from controller.trust.envelope import parse
 
@@ -93,7 +93,7 @@ class _Kept:
             if self._head is not None and folder == self._folder:
                 return
             found = self._versions(folder)
-        except HistoryTooWide:
+        except TOO_COSTLY:
             raise
         except Refused:
             if self._head is None:

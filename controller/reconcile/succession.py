@@ -20,14 +20,13 @@ from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.instants import format_instant
 from controller.kernel.objects import History, Oid
 from controller.reconcile import resets, signed
-from controller.reconcile.lookback import Lookback
+from controller.reconcile.earlier import Earlier, EarlierReleases
 from controller.reconcile.resets import Brought
 from controller.reconcile.roots import roots_after
 from controller.source import history as facts
-from controller.source.budget import HistoryTooWide
+from controller.source.budget import TOO_COSTLY
 from controller.trust import history, root
 from controller.trust.core import ThresholdNotMet
-from controller.trust.envelope import merge
 from controller.trust.history import Accepted, Candidate, Judgement, ReleaseId
 from controller.trust.rollback import RollbackAuthority, by_commit, by_statement
 from controller.trust.root import NoRole, Root, TrustedRoot
@@ -248,38 +247,41 @@ def _back(
     while wanted is not None and wanted.serial > serial:
         if known.get(wanted.serial) == wanted.sha256:
             break
-        match = next(((c, p) for c, digest, p in earlier if digest == wanted.sha256), None)
+        match = next((one for one in earlier if one.digest == wanted.sha256), None)
         if match is None:
             break
-        statement = release.parse(match[1])
-        found.append((match[0], wanted.sha256, statement))
-        wanted = statement.previous
+        found.append((match.commit, wanted.sha256, match.statement))
+        wanted = match.statement.previous
     return found[::-1]
 
 
-def _earlier(
-    repository: GitRepository, offered: SignedRelease
-) -> Iterator[tuple[Oid, Digest, bytes]]:
-    """Yield (commit, digest, payload) of every release before the offered one, newest first."""
+def _earlier(repository: GitRepository, offered: SignedRelease) -> Iterator[Earlier]:
+    """Yield every release before the offered one, the newest first."""
     environment = offered.statement.environment
     changes = facts.release_changes(repository, environment, None, offered.commit)
-    path = layout.release_dir(environment)
-    back = Lookback(repository, path)
+    look = earlier_releases(repository, offered)
     for change in reversed(changes):
         try:
-            entry = back.find(change.commit)
+            entry = look.back.find(change.commit)
         except TooLarge:
             continue  # Whatever stood there, it was no release of anybody's.
         if entry is None or not entry.is_tree:
             continue
         try:
-            entries = back.level(entry.oid, path).entries
-            envelope = merge(signed.open_envelopes(repository, entries, path, layout.RELEASE_STEM))
-        except HistoryTooWide:
+            found = look.at(change.commit, entry.oid)
+        except TOO_COSTLY:
             raise
         except (Refused, Untrusted):
             continue  # Whatever stood there was no release, then it is nobody's predecessor.
-        yield change.commit, envelope.digest, envelope.payload
+        if found is not None:
+            yield found
+
+
+def earlier_releases(history: History, offered: SignedRelease) -> EarlierReleases:
+    """Return a look at the releases before one whose signatures hold."""
+    environment = offered.statement.environment
+    role = offered.root.root.release_role(environment)
+    return EarlierReleases(history, environment, role, offered.statement, offered.verified.digest)
 
 
 def candidate(

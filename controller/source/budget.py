@@ -1,7 +1,9 @@
-"""How much of a history's trees is read: none that is larger than any real one, and not all.
+"""How much of a history is read: no folder that is larger than any real one, and not all.
 
 A git tree of megabytes that changes in every commit packs into nearly nothing, and whoever looks
-through the history would unpack all of them. Headers tell sizes before anything is read.
+through the history would unpack all of them. Headers tell sizes before anything is read. Releases
+are large when they are honest, too: there the bound is on those that nobody who may sign vouches
+for, because such a one costs whoever writes it nothing.
 """
 
 from controller.kernel.errors import Refused
@@ -21,6 +23,18 @@ READ_BYTES = 1024
 """What finding an object costs, however small it is."""
 
 
+RELEASES_BYTES = 16 * 1024 * 1024
+"""So much may be spent on the releases of a history, beside what those that count bring in."""
+JUDGED_TIMES, VOUCHED_TIMES = 8, 16
+"""How often the size of a payload is spent that nobody vouches for, and brought in by another.
+
+To check signatures and to parse takes some eight times as long as to read.
+"""
+
+BEGIN_ANEW = "let the branch begin anew beside them: docs/runbooks/wide-history.md"
+"""What to do about a history that is too much to look through."""
+
+
 class HistoryTooWide(Refused):
     """The folders of a history are larger, commit for commit, than those of any real one."""
 
@@ -30,10 +44,27 @@ class HistoryTooWide(Refused):
         super().__init__(
             f"{size_bytes:,} bytes of folders that changed up to commit {commit.hex()[:12]}: "
             "more than we read of a history",
-            hint="keep generated files out of this repository; a branch that holds them has to "
-            "start anew before them",
+            hint=f"keep generated files out of this repository; {BEGIN_ANEW}",
         )
         self.commit, self.size_bytes = commit, size_bytes
+
+
+class HistoryTooHeavy(Refused):
+    """A history holds more of releases that nobody vouches for than any real one."""
+
+    code = "history.too_heavy"
+
+    def __init__(self, commit: Oid, size_bytes: int) -> None:
+        super().__init__(
+            f"{size_bytes:,} bytes of releases, most of them neither signed nor followed, up to "
+            f"commit {commit.hex()[:12]}: more than we read of a history",
+            hint=f"merge no release that its owners have not signed; {BEGIN_ANEW}",
+        )
+        self.commit, self.size_bytes = commit, size_bytes
+
+
+TOO_COSTLY = (HistoryTooWide, HistoryTooHeavy)
+"""Refusals of a history as a whole, which no commit of it is passed over for."""
 
 
 class Budget:
@@ -62,3 +93,27 @@ class Budget:
         self._spent += size_bytes + READ_BYTES
         if self._spent > self._most:
             raise HistoryTooWide(self._commit, self._spent)
+
+
+class ReleasesBudget:
+    """What one look through the releases of a history may still read and judge."""
+
+    def __init__(self) -> None:
+        self._spent, self._most = 0, RELEASES_BYTES
+
+    def read(self, commit: Oid, size_bytes: int) -> None:
+        """Pay for an envelope that is to be read, `size_bytes` long as a file."""
+        self._spend(commit, size_bytes + READ_BYTES)
+
+    def judge(self, commit: Oid, size_bytes: int) -> None:
+        """Pay for a payload that no later release names, before it is looked at."""
+        self._spend(commit, JUDGED_TIMES * (size_bytes + READ_BYTES))
+
+    def vouched(self, size_bytes: int) -> None:
+        """Take in what a release brings for which its signers, or a later release, vouch."""
+        self._most += VOUCHED_TIMES * (size_bytes + READ_BYTES)
+
+    def _spend(self, commit: Oid, size_bytes: int) -> None:
+        self._spent += size_bytes
+        if self._spent > self._most:
+            raise HistoryTooHeavy(commit, self._spent)

@@ -6,12 +6,13 @@ merged into it. Subtree ids are compared, nothing is diffed.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from controller.adapters.git import GitRepository
 from controller.kernel.errors import Refused
 from controller.kernel.objects import MissingObject, Oid
-from controller.source.budget import Budget
+from controller.source.budget import BEGIN_ANEW, Budget
 
 COMMITS_MAX = 100_000
 
@@ -83,15 +84,12 @@ def path_changes(repository: GitRepository, path: str, since: Oid | None, tip: O
     else:
         if since is not None:
             raise NotOnBranch(since, tip)
-    changes = []
     look = _Look(repository, path)
-    before, held = since, look.at(since) if since else None
-    for commit in reversed(commits):
-        holds = look.at(commit)
-        if holds != held:
-            changes.append(Change(commit, before))
-        before, held = commit, holds
-    return changes
+    held = [look.at(commit) for commit in commits]
+    before = [*commits[1:], since] if commits else []
+    held.append(look.at(since) if since else None)
+    found = zip(commits, before, pairwise(held), strict=True)
+    return [Change(one, parent) for one, parent, (new, old) in found if new != old][::-1]
 
 
 def trees(repository: GitRepository, tip: Oid) -> Iterator[Oid]:
@@ -101,7 +99,10 @@ def trees(repository: GitRepository, tip: Oid) -> Iterator[Oid]:
 
 
 class _Look:
-    """What stands at a path in one commit after another, unjudged: only good for telling apart."""
+    """What stands at a path in one commit after another, unjudged: only good for telling apart.
+
+    The newest commit comes first, as for everybody who looks: what may be read grows with them.
+    """
 
     def __init__(self, repository: GitRepository, path: str) -> None:
         self._repository, self._path = repository, path
@@ -135,5 +136,7 @@ class _Look:
 def _path(repository: GitRepository, tip: Oid) -> Iterator[Oid]:
     for number, commit in enumerate(repository.first_parents(tip)):
         if number >= COMMITS_MAX:
-            raise HistoryTooLong(f"more than {COMMITS_MAX:,} commits behind {tip.hex()[:12]}")
+            raise HistoryTooLong(
+                f"more than {COMMITS_MAX:,} commits behind {tip.hex()[:12]}", hint=BEGIN_ANEW
+            )
         yield commit

@@ -3,15 +3,21 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from controller.artifacts import layout
+from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.objects import Oid
+from controller.trust.envelope import IN_TOTO, Envelope, Signature
 from tests.hostile.conftest import Idle, check_cost
 from tests.hostile.host import FILE, Attack, Host, ordered, parsed
 from tests.support.trees import raw_tree
+from tests.support.world import NEW_RANGE, OTHER_RANGE
 
 COMMITS = 3000
 FILES = "bundles/card-bin/house-cards/files"
@@ -19,23 +25,31 @@ FILES = "bundles/card-bin/house-cards/files"
 
 def history(host: Host, *, start: Oid, path: str = "") -> Oid:
     """Store very many commits after another, each of which changes one file."""
-    lines = []
-    for number in range(COMMITS):
-        time = 1_790_000_000 + number
-        lines.append(f"commit refs/heads/long\nmark :{number + 1}\n")
-        lines.append(f"committer M <m@example.test> {time} +0000\ndata 1\nx\n")
-        if number == 0:
-            lines.append(f"from {start.hex()}\n")
-        if path:
-            lines.append(f"M 100644 inline {path}\ndata {len(str(number))}\n{number}\n")
-        lines.append("\n")
-    subprocess.run(
-        ["git", "fast-import", "--quiet", "--force"],
-        cwd=host.desk.folder,
-        input="".join(lines).encode(),
-        check=True,
-        capture_output=True,
-    )
+    files = (str(number).encode() if path else None for number in range(COMMITS))
+    return changed(host, start, path, files)
+
+
+def changed(host: Host, start: Oid, path: str, files: Iterable[bytes | None]) -> Oid:
+    """Store a commit for each contents of a file, `None` for one that changes nothing."""
+    with tempfile.TemporaryFile() as stream:
+        for number, data in enumerate(files):
+            stream.write(b"commit refs/heads/long\n")
+            stream.write(b"committer M <m@example.test> %d +0000\n" % (1_790_000_000 + number))
+            stream.write(b"data 1\nx\n")
+            if number == 0:
+                stream.write(b"from %s\n" % start.hex().encode())
+            if data is not None:
+                head = f"M 100644 inline {path}\ndata {len(data)}\n"
+                stream.write(head.encode() + data + b"\n")
+            stream.write(b"\n")
+        stream.seek(0)
+        subprocess.run(
+            ["git", "fast-import", "--quiet", "--force"],
+            cwd=host.desk.folder,
+            stdin=stream,
+            check=True,
+            capture_output=True,
+        )
     made = host.shop.repository.target("refs/heads/long")
     assert made is not None
     return made
@@ -117,6 +131,68 @@ WIDE = {
         (1, "trust/history.too_wide"),
     ),
 }
+
+
+def nothing(number: int, _: dict[str, Any]) -> bytes:
+    """Return a payload that says nothing."""
+    return b"%08d" % number * 45_000
+
+
+def many_bundles(number: int, release: dict[str, Any]) -> bytes:
+    """Return a release of many bundles that nobody signs."""
+    one = {"digest": {"sha256": "0" * 64}}
+    name = "bundles/card-bin/cards-%05d/versions/1/bundle.json"
+    bundles = [{"name": name % count, **one} for count in range(2400)]
+    bundles[0] = {**bundles[0], "digest": {"sha256": f"{number:064x}"}}
+    return json.dumps({**release, "subject": bundles}).encode()
+
+
+def many_braces(number: int, _: dict[str, Any]) -> bytes:
+    """Return a payload that takes long to parse, and then is no release."""
+    return json.dumps({"number": number, "more": [{}] * 90_000}).encode()
+
+
+def no_bundles(number: int, release: dict[str, Any]) -> bytes:
+    """Return the smallest release that nobody signs."""
+    return json.dumps({**release, "subject": [{**release["subject"][0], "name": number}]}).encode()
+
+
+def weighted(make: Callable[[int, dict[str, Any]], bytes], commits: int) -> Callable[[Host], Oid]:
+    """Let very many envelopes nobody signed stand between two releases that follow each other."""
+
+    def build(host: Host) -> Oid:
+        shop = host.shop
+        release = json.loads(shop.read(layout.release_path(ENVIRONMENT)))
+        second = shop.publish(add=[NEW_RANGE])
+        third = shop.repository.tree_of(shop.publish(add=[OTHER_RANGE]))
+        sealed = (envelope(make(number, release)) for number in range(commits))
+        path = f"{layout.release_dir(ENVIRONMENT)}/release.dsse.json"
+        return host.commit(third, onto=changed(host, second, path, sealed))
+
+    return build
+
+
+def envelope(payload: bytes) -> bytes:
+    """Return an envelope with one signature of nobody's."""
+    signature = Signature("SHA256:nobody", bytes(64))
+    return Envelope(IN_TOTO, payload, (signature,)).to_bytes()
+
+
+HEAVY = {
+    "payloads that say nothing": weighted(nothing, 550),
+    "releases of many bundles": weighted(many_bundles, 200),
+    "what takes long to parse": weighted(many_braces, 200),
+    "small releases": weighted(no_bundles, 4_000),
+}
+
+
+@pytest.mark.parametrize("build", HEAVY.values(), ids=HEAVY.keys())
+def test_a_history_of_releases_that_nobody_signed_costs_little(
+    build: Callable[[Host], Oid], meet: Callable[[Attack], None]
+) -> None:
+    refused = (2, "more than we read of a history"), (1, "trust/history.too_heavy")
+
+    meet(Attack(build, *refused))
 
 
 @pytest.mark.parametrize("attack", WIDE.values(), ids=WIDE.keys())

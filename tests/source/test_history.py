@@ -174,6 +174,22 @@ def test_a_history_of_too_many_large_folders_is_refused_at_a_commit(tmp_path: Pa
     assert len(release_changes(repository, "production", None, tip)) == 91
 
 
+def test_large_folders_long_ago_cost_what_the_commits_since_then_bring(tmp_path: Path) -> None:
+    repository = bare(tmp_path, {RELEASE: b"1"})
+    (first,) = path_of(repository)
+    tip = first
+    for number in range(75):
+        tip = with_folder(repository, 7_000 + number, onto=tip)
+    wide = tip
+    for number in range(200):
+        tree = repository.write_tree({"README.md": b"%d" % number}, repository.tree_of(tip))
+        tip = repository.write_commit(commit_content(tree, [tip], ALICE, "Change"))
+
+    with pytest.raises(HistoryTooWide):
+        path_changes(repository, RELEASE, None, wide)
+    assert len(path_changes(repository, RELEASE, None, tip)) == 1
+
+
 def test_a_submodule_on_the_way_is_no_folder(tmp_path: Path) -> None:
     repository = bare(tmp_path, {RELEASE: b"1"})
     (one,) = path_of(repository)
