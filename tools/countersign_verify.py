@@ -54,6 +54,8 @@ ROOTS_MOST, COMMIT_MOST, PARENTS_MOST, TREE_MOST = 1024, MIB, 64, 2 * MIB
 ENTRIES_MOST, LEVELS_MOST, FILE_MOST, FILES_MOST = 200_000, 12, 64 * MIB, 4 * GIB
 POLICY_MOST, POLICIES_MOST, TOP_MOST = MIB, 16 * MIB, 64 * KIB
 SUBJECTS_MOST, VERSION_STEP_MOST, COMMITS_MOST = 10_000, 1000, 100_000
+FOLDER_MOST, LOOK_MOST, LOOK_MORE, LOOK_EACH = 256 * KIB, 16 * MIB, 16 * KIB, KIB
+RELEASES_MOST, JUDGED_TIMES, VOUCHED_TIMES = 16 * MIB, 8, 16
 NOTE_MOST, NOTE_LINES_MOST = MIB, 100
 REMEMBERED_MOST, RAWS_MOST, ANCESTORS_MOST = 50_000, 64, 1_000_000
 GIT_SECONDS = 120.0
@@ -1225,7 +1227,7 @@ class Objects:
         """
         here: tuple[int, str] = (0o40000, tree)
         for part in path.split("/"):
-            if here[0] & 0o170000 != 0o40000:
+            if here[0] & 0o170000 != 0o40000 or self.header(here[1], path)[1] > FOLDER_MOST:
                 return None
             found = named_in(self._raw_level(here[1], path), part.encode())
             if found is None:
@@ -1265,6 +1267,17 @@ class Objects:
         found = self.find(tree, path)
         return found.oid if found is not None and found.is_tree else None
 
+    def narrow_folder(self, tree: str, path: str) -> str | None:
+        """Return the folder at a path, as a look through a history does: none is too large."""
+        parts, here = path.split("/"), None
+        for depth in range(1, len(parts) + 1):
+            where = "/".join(parts[:depth])
+            here = self.folder(tree, where)
+            size = self.header(here, where)[1] if here else 0
+            if size > FOLDER_MOST:
+                raise too_large_folder(where, size)
+        return here
+
     @staticmethod
     def _entry(mode: bytes, named: bytes, oid: str, where: str) -> Entry:
         shown = named[:80].decode("ascii", "backslashreplace")
@@ -1274,6 +1287,11 @@ class Objects:
             )
             raise bad_tree(where, what)
         return Entry(shown, mode == b"40000", oid)
+
+
+def too_large_folder(where: str, size: int) -> Refusal:
+    what = f"{size} bytes, at most {FOLDER_MOST} are read of a folder in a history"
+    return Refusal("walk.too_large", where, what, "keep generated files out of it")
 
 
 def bad_tree(where: str, what: str) -> Refusal:
@@ -1558,7 +1576,7 @@ class Roots:
 
     def versions(self, tree: str) -> dict[int, str]:
         """Return the roots that stand in a tree, followed or not: their ids by their versions."""
-        folder = self.objects.folder(tree, "trust/root")
+        folder = self.objects.narrow_folder(tree, "trust/root")
         found: dict[int, str] = {}
         for entry in self.objects.level(folder, "trust/root") if folder else ():
             word = entry.name.removesuffix(".root.json")
@@ -1577,6 +1595,201 @@ class Roots:
             return read_envelope(data, "trust/root").payload
         except Refusal:
             return data  # Rubbish is a document of its own.
+
+
+# --- What a look through a history may cost -------------------------------------------------------
+
+
+class Look:
+    """A look at the folders on a path in one commit after another, the newest first.
+
+    Each that is another one than in the commit before is paid for.
+    """
+
+    def __init__(self, objects: Objects, place: str) -> None:
+        self.objects, self.parts = objects, place.split("/")
+        self.spent, self.most = 0, LOOK_MOST
+        self.last: dict[int, tuple[str, str | None]] = {}
+
+    def folder(self, commit: Commit) -> str | None:
+        """Return the id of the folder at the path; one on the way is refused where too large."""
+        self.most += LOOK_MORE
+        here = commit.tree
+        for depth, part in enumerate(self.parts):
+            before = self.last.get(depth)
+            if before is None or before[0] != here:
+                self._pay_for(here, "/".join(self.parts[:depth]), commit, is_top=depth == 0)
+                before = self.last[depth] = here, self._below(here, depth, part)
+            if before[1] is None:
+                return None
+            here = before[1]
+        return here
+
+    def enter(self, commit: Commit, folder: str) -> tuple[Entry, ...]:
+        """Return what stands in the folder at the path."""
+        self._pay_for(folder, "/".join(self.parts), commit, is_top=False)
+        return self.objects.level(folder, "/".join(self.parts))
+
+    def _below(self, tree: str, depth: int, part: str) -> str | None:
+        if depth == 0:
+            return self.objects.folder(tree, part)
+        level = self.objects.level(tree, "/".join(self.parts[:depth]))
+        return next((one.oid for one in level if one.name == part and one.is_tree), None)
+
+    def _pay_for(self, tree: str, where: str, commit: Commit, *, is_top: bool) -> None:
+        _, size = self.objects.header(tree, where)
+        if size <= FOLDER_MOST:
+            self.pay(size, commit)
+        elif not is_top:  # The top has a limit of its own.
+            raise too_large_folder(where, size)
+
+    def pay(self, size: int, commit: Commit) -> None:
+        self.spent += size + LOOK_EACH
+        if self.spent > self.most:
+            what = f"{self.spent} bytes of folders that changed up to here, at most {self.most}"
+            raise too_much("history.too_wide", commit, what)
+
+
+def too_much(code: str, commit: Commit, what: str) -> Refusal:
+    """Return the refusal of a history that costs more to look through than any real one."""
+    do = "let the branch begin anew beside it, see docs/runbooks/wide-history.md"
+    return Refusal(code, f"commit {commit.oid}", what, do)
+
+
+def check_roots_width(objects: Objects, path: Sequence[Commit], roots: "Roots") -> None:
+    """Refuse a path along which `trust/root` is too much to look through."""
+    look = Look(objects, "trust/root")
+    newer: dict[int, str] | None = None
+    seen: str | None = None
+    for commit in reversed(path):
+        try:
+            folder = look.folder(commit)
+            if newer is not None and folder == seen:
+                continue
+            if folder is not None:
+                look.enter(commit, folder)
+            found = roots.versions(commit.tree)
+        except Refusal as error:
+            if is_of_history(error):
+                raise
+            if newer is None:
+                return  # Whoever judges the newest commit says so.
+            continue  # What stands here is no chain.
+        for version, oid in (newer or {}).items():
+            for one in {oid, found.get(version, oid)} if found.get(version, oid) != oid else ():
+                look.pay(objects.header(one, root_path(version))[1], commit)
+        newer, seen = found, folder
+
+
+def is_of_history(error: Refusal) -> bool:
+    """Whether a refusal is not of what one commit holds."""
+    return error.code in (MISSING, "corrupt") or error.code.startswith("history.")
+
+
+class Weight:
+    """What a look at the releases of a path costs, the newest first.
+
+    A payload is vouched for where enough owners signed it, dates aside, each by a signature that
+    names their key; or where a release names it that is vouched for. Those bring in more than they
+    cost.
+    """
+
+    def __init__(
+        self, objects: Objects, place: str, role: Role, root: Root, release: Release
+    ) -> None:
+        self.objects, self.place, self.role, self.root = objects, place, role, root
+        self.spent, self.most = 0, RELEASES_MOST
+        self.files: dict[str, tuple[Envelope, str] | None] = {}
+        self.judged: set[str] = set()
+        self.vouched = {release.digest, *self._named(release)}
+
+    @staticmethod
+    def _named(release: Release) -> set[str]:
+        return {one[1] for one in (release.previous, release.rollback_of) if one is not None}
+
+    def add(self, commit: Commit, folder: str) -> None:
+        """Look at what stands in the folder of the next older commit, or refuse to."""
+        entries = [one for one in self.objects.level(folder, self.place) if not one.is_tree]
+        files = [one for one in entries if _is_envelope(one.name, "release")]
+        if len(files) > SIGNATURES_MOST:
+            return
+        found = [self._file(commit, one) for one in files]
+        known = [one for one in found if one is not None]
+        if len(known) < len(found) or len({(one.kind, sha) for one, sha in known}) != 1:
+            return
+        signatures = tuple(dict.fromkeys(sig for one, _ in known for sig in one.signatures))
+        envelope, digest_of = known[0]
+        if len(signatures) <= SIGNATURES_MOST and digest_of not in self.judged:
+            self.judged.add(digest_of)
+            self._judge(commit, replace(envelope, signatures=signatures), digest_of)
+        for one in files:  # A payload is looked at once, so it is let go.
+            kept = self.files[one.oid]
+            self.files[one.oid] = kept and (replace(kept[0], payload=b""), kept[1])
+
+    def _file(self, commit: Commit, entry: Entry) -> tuple[Envelope, str] | None:
+        if entry.oid not in self.files:
+            self.files[entry.oid] = None
+            path = f"{self.place}/{entry.name}"
+            _, size = self.objects.header(entry.oid, path)
+            if size <= ENVELOPE_MOST:
+                self._pay(commit, size + LOOK_EACH)
+                try:
+                    data = self.objects.read(entry.oid, "blob", ENVELOPE_MOST, path)
+                    envelope = read_envelope(data, path)
+                except Refusal as error:
+                    if error.code == "corrupt":
+                        raise
+                else:
+                    self.files[entry.oid] = envelope, sha256(envelope.payload)
+        return self.files[entry.oid]
+
+    def _judge(self, commit: Commit, envelope: Envelope, digest_of: str) -> None:
+        weight = len(envelope.payload) + LOOK_EACH
+        vouched = digest_of in self.vouched
+        if not vouched:
+            self._pay(commit, JUDGED_TIMES * weight)
+            vouched = self._is_signed(envelope)
+        try:
+            release = read_release(envelope.payload, self.place)
+        except Refusal:
+            return
+        if vouched:
+            self.most += VOUCHED_TIMES * weight
+            self.vouched |= self._named(release)
+
+    def _is_signed(self, envelope: Envelope) -> bool:
+        first: dict[str, tuple[str, bytes]] = {}
+        for one in envelope.signatures:
+            first.setdefault(one[0], one)
+        span = (self.root.created, self.root.created)
+        role, _ = self.root.role_for(self.role, envelope.payload, span)
+        owners = {
+            key.owner
+            for key in role.keys
+            if key.id in first and replace(envelope, signatures=(first[key.id],)).good([key])
+        }
+        return len(owners) >= role.threshold
+
+    def _pay(self, commit: Commit, size: int) -> None:
+        self.spent += size
+        if self.spent > self.most:
+            what = f"{self.spent} bytes of releases, most neither signed nor followed"
+            raise too_much("history.too_heavy", commit, what)
+
+
+def check_releases_cost(objects: Objects, path: Sequence[Commit], weight: Weight) -> None:
+    """Refuse a path along which the releases of an environment are too much to look through."""
+    look, before = Look(objects, weight.place), None
+    for commit in reversed(path):
+        try:
+            folder, last = look.folder(commit), before
+            before = folder
+            if folder is not None and folder != last:
+                look.enter(commit, folder)
+                weight.add(commit, folder)
+        except Refusal as error:
+            if is_of_history(error):
+                raise
 
 
 # --- An artifact repository -----------------------------------------------------------------------
@@ -1706,6 +1919,7 @@ class Repository:
         `baseline`: the first judged commit is one that is pinned, so any serial may stand there.
         """
         before: tuple[str | None, ...] | None = None
+        self._check_cost(path)
         for index, commit in enumerate(path):
             tell(index + 1)
             self.path.append(commit)
@@ -1729,6 +1943,25 @@ class Repository:
                 self.state, self.accepted_at = verdict.state, index + 1
         return verdict
 
+    def _check_cost(self, path: Sequence[Commit]) -> None:
+        """Refuse a path that is too much to look through, before all of it is read."""
+        check_roots_width(self.objects, path, self.roots)
+        tip = path[-1]
+        try:
+            root = Roots(self.objects, self.roots.pinned).at(tip)
+            folder = self.objects.folder(tip.tree, self.place)
+            role = root.release.get(self.environment)
+            if folder is None or role is None:
+                return
+            place, beside = (folder, self.place, "release"), ("acks", "rollback.dsse.json")
+            signed = self._signed(place, root, role, (self.at, self.at), beside)
+            release = read_release(signed.payload, self.place)
+        except Refusal:
+            return  # Whoever judges the newest commit says so, and nobody vouches for the others.
+        check_releases_cost(
+            self.objects, path, Weight(self.objects, self.place, role, root, release)
+        )
+
     def _places(self, commit: Commit) -> tuple[str | None, ...]:
         """Return what a verdict depends on; where it is the same, nothing is judged anew."""
         try:
@@ -1743,7 +1976,12 @@ class Repository:
         With the commit that put it there, its digest, and the folder's id.
         """
         for _, commit, _ in reversed(self.folders.all()):
-            folder = self.objects.folder(commit.tree, self.place)
+            try:
+                folder = self.objects.narrow_folder(commit.tree, self.place)
+            except Refusal as error:
+                if error.code != "walk.too_large":
+                    raise
+                continue  # Whatever stood there, it was no release of anybody's.
             if folder is not None and folder not in self.payloads:
                 self.payloads[folder] = self._digest_in(folder)
             found = self.payloads[folder] if folder is not None else None
@@ -2830,6 +3068,7 @@ def audit_json(
 def branch_root(objects: Objects, ref: str, pinned: Root) -> Root:
     """Return the newest root of a branch, whose whole history keeps its roots."""
     roots, path = Roots(objects, pinned), objects.first_parents(resolved(objects, (ref,)))
+    check_roots_width(objects, path, roots)
     for commit in path:
         roots.pass_by(commit)
     return roots.at(path[-1])
