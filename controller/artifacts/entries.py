@@ -4,9 +4,13 @@ import weakref
 from bisect import bisect_left
 from functools import cached_property
 from itertools import accumulate
+from operator import add, itemgetter
 from typing import NamedTuple
 
 from controller.kernel.objects import Oid
+
+_NAME, _IS_TREE = itemgetter(0), itemgetter(1)
+_OTHER_BYTES = {False: len(b"100644 \0") + 20, True: len(b"40000 \0") + 20}
 
 
 class Entry(NamedTuple):
@@ -71,8 +75,9 @@ class Level:
     @cached_property
     def starts(self) -> tuple[int, ...]:
         """Where each entry begins in the raw tree, and where the last one ends."""
-        sizes = [len(name) + (27 if is_tree else 28) for name, is_tree, _ in self.entries]
-        return tuple(accumulate(sizes, initial=0))
+        names = map(len, map(_NAME, self.entries))
+        others = map(_OTHER_BYTES.__getitem__, map(_IS_TREE, self.entries))
+        return tuple(accumulate(map(add, names, others), initial=0))
 
 
 def order(entry: Entry) -> str:

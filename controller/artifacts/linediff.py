@@ -26,15 +26,15 @@ class Middle(NamedTuple):
 def middle(contents: Sequence[bytes]) -> Middle:
     """Return where contents differ; the middle of equal contents is empty."""
     one, others = contents[0], contents[1:]
-    same = min((same_start(one, other) for other in others), default=len(one))
+    same = min([same_start(one, other) for other in others], default=len(one))
     start = one.rfind(b"\n", 0, same) + 1
     most = min(map(len, contents)) - start
-    same = min((same_end(one, other, most) for other in others), default=0)
+    same = min([same_end(one, other, most) for other in others], default=0)
     # Where the same bytes begin a line need not begin; behind their first LF one does.
     end = len(one) - same
     first_line = one.find(b"\n", end) + 1
     same = len(one) - first_line if first_line else 0
-    parts = tuple(content[start : len(content) - same] for content in contents)
+    parts = tuple([content[start : len(content) - same] for content in contents])
     return Middle(one.count(b"\n", 0, start), start, parts)
 
 

@@ -160,11 +160,16 @@ def _places(
         here = [places[index][side] for index, one in enumerate(oids) if one == oid]
         return union(window for some in here for window in some)
 
+    moves = [before != after for before, after in places]
     everywhere = tuple(union(some for place in places for some in place[side]) for side in (0, 1))
 
     def same(oids: tuple[Oid | None, ...]) -> bool:
         if oids.count(oids[0]) == len(oids):  # nearly every place of a large tree
             return everywhere[0] == everywhere[1]
+        # Of two trees, one that comes for one that goes, this is all there is to see.
+        for oid, moved in zip(oids, moves, strict=True):
+            if moved and oid is not None and oids.count(oid) == 1:
+                return False
         present = {oid for oid in oids if oid is not None}
         return all(windows(oids, oid, 0) == windows(oids, oid, 1) for oid in present)
 
