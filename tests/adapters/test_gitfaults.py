@@ -272,7 +272,7 @@ def test_a_lock_that_somebody_has_open_is_respected(tmp_path: Path) -> None:
     repository, commits = history(tmp_path)
     lock = repository.git_dir / f"{MAIN}.lock"
 
-    # Files that close again leave free numbers below the lock's: whoever lists what is open gets one.
+    # Files that close again leave free numbers below the lock's: who lists what is open gets one.
     below = [os.open(tmp_path, os.O_RDONLY) for _ in range(8)]
     with lock.open("w"):
         for number in below:
