@@ -5,6 +5,7 @@ Knows nothing of what is in them.
 
 import errno
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -47,16 +48,24 @@ def read_public(path: Path) -> str:
 
 
 def write_pair(path: Path, *, secret: bytes, public: str) -> None:
-    """Write a private key and, beside it, `<path>.pub`; refuse when either exists."""
+    """Write a private key and, beside it, `<path>.pub`; refuse when either exists.
+
+    The public one comes first: whoever dies in between leaves no private key that nobody knows.
+    """
     public_path = path.with_name(path.name + ".pub")
-    for one in (path, public_path):
-        if os.path.lexists(one):
-            raise KeyFileExists(f"{one} exists already", hint="choose another name")
-    write_new(path, secret, mode=_SECRET_MODE)
+    if os.path.lexists(path):
+        raise KeyFileExists(f"{path} exists already", hint="choose another name")
+    if os.path.lexists(public_path):
+        raise KeyFileExists(
+            f"{public_path} exists already, and no private key beside it",
+            hint="choose another name; where making a key was cut off, remove it: "
+            f"rm {shlex.quote(str(public_path))}",
+        )
+    write_new(public_path, public.encode(), mode=_PUBLIC_MODE)
     try:
-        write_new(public_path, public.encode(), mode=_PUBLIC_MODE)
+        write_new(path, secret, mode=_SECRET_MODE)
     except BaseException:
-        path.unlink()
+        public_path.unlink()
         raise
 
 

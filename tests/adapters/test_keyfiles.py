@@ -78,6 +78,18 @@ def test_half_a_pair_is_never_completed(tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_a_public_key_that_a_death_left_alone_is_named_for_removal(tmp_path: Path) -> None:
+    left = tmp_path / "my key.pub"
+    left.write_text("public\n")
+
+    with pytest.raises(KeyFileExists) as refusal:
+        write_pair(tmp_path / "my key", secret=b"secret", public="public\n")
+
+    assert refusal.value.hint.endswith(f"rm '{left}'")
+    left.unlink()
+    write_pair(tmp_path / "my key", secret=b"secret", public="public\n")
+
+
 def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
     write_new(tmp_path / "file", b"x", mode=0o600)
 

@@ -29,6 +29,7 @@ _FRESH = (
     (re.compile(r"countersign-[0-9a-f]{16}"), "countersign-*"),
     (re.compile(r"^/tmp/[0-9a-z_]{8}$"), "/tmp/*"),
     (re.compile(r"_tmp[0-9a-zA-Z]{6}"), "_tmp*"),
+    (re.compile(r"_git2_[0-9a-f]{16}$"), "_git2_*"),
     (re.compile(r"((^|/)#\d+ \(deleted\)|^/proc/\w+/fd/\d+)$"), "/nameless"),
 )
 _LOCKING_READ = re.compile(r"\b(FOR (NO KEY )?UPDATE|FOR (KEY )?SHARE|nextval|pg_notify)\b")
@@ -174,7 +175,8 @@ class Describer:
             return self._two(pid, verb, (_AT_CWD, args[0], _AT_CWD, args[1]), peek)
         if way is Way.TWO_PATHS_AT:
             return self._two(pid, verb, args, peek)
-        folder, at = (_AT_CWD, args[0]) if way is Way.PATH else args[:2]
+        here = {Way.PATH: args[0], Way.SYMLINK: args[1]}
+        folder, at = (_AT_CWD, here[way]) if way in here else args[:2]
         path = self._path_at(pid, folder, _text(peek, at) if at else "")
         if way is Way.OPEN:
             is_new = args[2] & os.O_CREAT and not Path(path).exists()

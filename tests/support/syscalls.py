@@ -20,6 +20,7 @@ class Way(Enum):
     RECORD_LOCK = auto()  # a descriptor, a command that is most often harmless
     PATH = auto()  # a path
     PATH_AT = auto()  # a folder's descriptor, a path
+    SYMLINK = auto()  # what it says, a path
     TWO_PATHS = auto()  # a path, a path
     TWO_PATHS_AT = auto()  # a folder's descriptor, a path, a folder's descriptor, a path
     MAP = auto()  # an address, a size, protection, flags, a descriptor
@@ -48,6 +49,7 @@ CHANGING: dict[int, tuple[str, Way]] = {
     84: ("rmdir", Way.PATH),
     86: ("link", Way.TWO_PATHS),
     87: ("unlink", Way.PATH),
+    88: ("symlink", Way.SYMLINK),
     90: ("chmod", Way.PATH),
     91: ("chmod", Way.FILE),  # fchmod
     92: ("chown", Way.PATH),
