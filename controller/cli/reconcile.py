@@ -9,6 +9,7 @@ from controller.cli.output import Output, emit, emit_findings, emit_json, findin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from controller.reconcile.cycle import Outcome
     from controller.reconcile.decide import Decision
@@ -50,12 +51,23 @@ def reconcile(
     once: Annotated[
         bool, typer.Option("--once", help="Leave when production is at the branch (the default).")
     ] = True,
+    request: Annotated[
+        bool,
+        typer.Option("--request", help="Only ask the running controller to look, and leave."),
+    ] = False,
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
     timeout: TimeoutOption = None,
 ) -> None:
-    """Bring production to the newest signed release, in one transaction per revision."""
+    """Bring production to the newest signed release, in one transaction per revision.
+
+    While `countersign run` leads it is asked with --request; it then also judges again what it
+    refused.
+    """
     del once  # the loop is the controller's role; a command always leaves when it is done
+    if request:
+        _request(config, output, timeout)
+        return
     from controller.adapters import gitpack
     from controller.app import settings, wiring
     from controller.reconcile.cycle import converge
@@ -71,6 +83,20 @@ def reconcile(
             emit_json({"outcomes": [_outcome_json(outcome) for outcome in outcomes]})
     if any(outcome.published.commits for outcome in outcomes):
         gitpack.start(world.repository.git_dir)
+
+
+def _request(config: "Path | None", output: Output, timeout: float | None) -> None:
+    from controller.app import settings, wiring
+    from controller.stores.control import wake
+
+    with deadline(timeout), wiring.world(settings.load(settings.named_file(config))) as world:
+        made = wake.request(
+            world.connection, world.environment, reason="a person asked", now=world.clock.now()
+        )
+    if output is Output.JSON:
+        emit_json({"requested": made.requested, "handled": made.handled})
+    else:
+        emit(f"Asked for look {made.requested} of {made.environment}; {made.handled} are done.")
 
 
 def _emit_settled(world: "World", applied: "Applied", output: Output) -> None:

@@ -9,6 +9,7 @@ from controller.cli.options import ConfigOption, OutputOption, TimeoutOption, de
 from controller.cli.output import Output, emit, emit_json, emit_table
 
 if TYPE_CHECKING:
+    from controller.reconcile.reported import Reported
     from controller.reconcile.status import Status
     from controller.stores.control.model import AppliedBundle
 
@@ -23,16 +24,19 @@ def status(
     Exit 0: Ready; 1: Reconciling or Stalled.
     """
     from controller.app import host, settings, wiring
+    from controller.reconcile.reported import as_json
     from controller.reconcile.status import State, read_status
 
     named = settings.load(settings.named_file(config))
     with deadline(timeout), wiring.world(named) as world:
-        found = read_status(world, world.clock.now())
+        now = world.clock.now()
+        found = read_status(world, now)
     no_key = host.why_no_audit_key(named)
     if output is Output.JSON:
-        emit_json(_as_json(found, no_key))
+        emit_json({**_as_json(found, no_key), "controller": as_json(found.reported, now)})
     else:
         _as_text(found, no_key)
+        _reported_as_text(found.reported, now)
     if found.condition.state is not State.READY:
         raise typer.Exit(1)
 
@@ -133,3 +137,21 @@ def _as_text(found: "Status", no_key: str | None) -> None:
         )
         emit("")
         emit_table(("TABLE", "ROWS"), ((name, f"{rows:,}") for name, rows in found.rows.items()))
+
+
+def _reported_as_text(reported: "Reported", now: datetime) -> None:
+    """Tell what the controller that goes on running has said; nothing where none ever ran."""
+    from controller.stores.control.conditions import ConditionStatus
+
+    leader, silence = reported.leader, reported.silence(now)
+    if leader is None or silence is None:
+        return
+    emit("")
+    who = f"{leader.holder}, {leader.process}" if leader.is_held else "nobody leads now"
+    emit(f"leader    {who}; last compared {silence.total_seconds():.0f} s ago")
+    for stored in reported.conditions:
+        said = stored.condition
+        if said.status is not ConditionStatus.FALSE:
+            held = "" if said.status is ConditionStatus.TRUE else " (unknown)"
+            emit(f"  {said.type}{held} since {instant(stored.since)}: {said.reason}")
+            emit(f"    {said.message}")

@@ -17,6 +17,7 @@ from controller.plan.guards import GuardTripped
 from controller.reconcile.again import insist
 from controller.reconcile.cycle import is_settled, next_target
 from controller.reconcile.decide import Decision, decide, held_root
+from controller.reconcile.reported import Reported, read_reported
 from controller.reconcile.world import World
 from controller.stores.control import outbox
 from controller.stores.control import store as control
@@ -79,6 +80,7 @@ class Status:
     rows: Mapping[str, int]
     audit_waiting: int
     next_boundary: datetime | None
+    reported: Reported
 
 
 def read_status(world: World, now: datetime) -> Status:
@@ -110,6 +112,7 @@ def _look(world: World, now: datetime) -> Status:
             world.connection, OutboxKind.AUDIT_COMMIT, controller=world.controller
         ),
         next_boundary=directory.next_boundary(world.connection, now),
+        reported=read_reported(world.connection, world.environment),
     )
 
 

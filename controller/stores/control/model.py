@@ -175,7 +175,8 @@ class LeaseHeld(Unavailable):
     def __init__(self, environment: str, *, holder: str, expires_at: datetime) -> None:
         super().__init__(
             f"{holder} holds {environment} until {expires_at.isoformat(timespec='seconds')}",
-            hint="wait until it is released or expires",
+            hint="a controller that runs is asked to look by `countersign reconcile --request`; "
+            "otherwise wait until the lease is given back or runs out",
         )
         self.environment, self.holder, self.expires_at = environment, holder, expires_at
 
