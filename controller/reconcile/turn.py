@@ -43,6 +43,20 @@ def _owe_nobody(
     """Nobody asked to be told."""
 
 
+class Unexpected(Corrupt):
+    """A turn ended in something that has no error of its own: a mistake of ours, or damage."""
+
+    code = "turn.unexpected"
+
+    def __init__(self, error: Exception) -> None:
+        # Its words may hold what must not be told; its name and where it came from are in the log.
+        super().__init__(
+            f"this should not have happened: {type(error).__name__}",
+            hint="what a transaction had begun is undone; look at the log, and please report it. "
+            "Another commit, or `countersign reconcile --request`, is tried again",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Eyes:
     """What a turn looks with: the remote, the checks before a decision, and whom to tell."""
@@ -65,7 +79,7 @@ class Turns:
     def take(self, *, asked: bool = False) -> Facts:
         """Take a turn. `asked`: somebody wants what was refused judged again.
 
-        Raises only what concerns the connection or the lease; everything else is a fact.
+        Raises only what keeps it from being written down; everything else is a fact.
         """
         facts = self._find(asked=asked)
         self._final = facts if _is_final(facts.error) else None
@@ -82,17 +96,22 @@ class Turns:
             if before is not None:
                 return replace(before, now=facts.now, revisions=())
             extra = [one for check in self.eyes.checks for one in check(world, facts.now)]
-            facts = replace(facts, extra=tuple(extra))
+            return self._converge(replace(facts, extra=tuple(extra)))
         except ControllerError as error:
             return replace(facts, error=error)
-        return self._converge(facts)
+        except Exception as error:  # noqa: BLE001  one poison commit must not end the controller
+            world.recall.forget()
+            unexpected = Unexpected(error)
+            unexpected.__cause__ = error
+            return replace(facts, error=unexpected)
 
     def _unasked(self, head: Oid | None) -> Facts | None:
         """Return what was found last, where another look would find the same again."""
         final = self._final
-        if final is None or (final.head != head and not isinstance(final.error, Corrupt)):
+        if final is None:
             return None
-        return final
+        waits = isinstance(final.error, Corrupt) and not isinstance(final.error, Unexpected)
+        return final if waits or final.head == head else None
 
     def _converge(self, facts: Facts) -> Facts:
         revisions: list[AppliedRevision] = []

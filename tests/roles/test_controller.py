@@ -4,14 +4,16 @@ from datetime import timedelta
 
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.errors import Corrupt, Unavailable
+from controller.kernel.objects import Oid
 from controller.reconcile.turn import Eyes
+from controller.reconcile.world import World
 from controller.roles.controller import Cadence
 from controller.roles.doorbell import Cause
 from controller.stores.control import conditions
 from controller.stores.control import lease as leases
-from controller.stores.control.conditions import ConditionStatus
+from controller.stores.control.conditions import ConditionStatus, ConditionType
 from tests.support.running import running
-from tests.support.world import NEW_RANGE, OLD_RANGE, Shop
+from tests.support.world import NEW_RANGE, OLD_RANGE, OTHER_RANGE, Shop
 
 SLOW = Cadence(poll_seconds=3_600, poll_jitter=0, renew_seconds=20)
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
@@ -152,6 +154,30 @@ def test_what_is_corrupt_stops_until_a_person_asks(shop: Shop, shop_url: str) ->
         assert state(shop)["Stalled"] == TRUE
 
         loop.ask(shop.world().connection)
+        loop.settles()
+
+
+def test_a_commit_that_nobody_expected_stalls_and_the_next_one_is_tried(
+    shop: Shop, shop_url: str
+) -> None:
+    poison: list[Oid] = []
+
+    def check(world: World, _now: object) -> tuple[()]:
+        if world.head() in poison:
+            raise ZeroDivisionError("with a secret in it")
+        return ()
+
+    with running(shop, shop_url, eyes=Eyes(checks=(check,))) as loop:
+        loop.until(lambda: loop.turns)
+        connection = shop.world().connection
+        shop.edit(add=[NEW_RANGE])
+        poison.append(shop.tip)
+        loop.until(lambda: state(shop).get("Stalled") == TRUE)
+        said = loop.condition(connection, ConditionType.STALLED)
+        assert said.reason == "turn.unexpected"
+        assert "secret" not in said.message + said.hint
+
+        shop.publish(add=[OTHER_RANGE])
         loop.settles()
 
 
