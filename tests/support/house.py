@@ -32,3 +32,8 @@ def fenced(page: str, *languages: str) -> list[tuple[str, str]]:
         elif line.startswith("```"):
             language, lines = line.removeprefix("```").strip() or "text", []
     return blocks
+
+
+def sentence(test: str) -> str:
+    """Return a test's name as the sentence it is, for a page."""
+    return test.removeprefix("test_").replace("_", " ")

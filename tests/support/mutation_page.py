@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from tests.support.house import ROOT
+from tests.support.house import ROOT, sentence
 from tests.support.mutants import Fate
 
 FOLDER = ROOT / "tests" / "mutation"
@@ -149,8 +149,7 @@ def _killed(judgements: Iterable[Judgement]) -> Iterator[str]:
     for one in judgements:
         if one.verdict is Verdict.KILLED:
             path, _, name = one.test.partition("::")
-            words = name.removeprefix("test_").replace("_", " ")
-            yield f"- `{one.where}`: {one.because} [{words}](../{path})\n"
+            yield f"- `{one.where}`: {one.because} [{sentence(name)}](../{path})\n"
 
 
 def _living(result: Result, judgements: Sequence[Judgement]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from tests.support.house import ROOT
+from tests.support.house import ROOT, sentence
 from tests.support.threats import Group, Marked, Origin, State, Threat
 
 INTRODUCTION = ROOT / "tests" / "attacks" / "introduction.md"
@@ -80,6 +80,6 @@ def _tests(marks: Sequence[Marked], kind: str) -> str:
     some = sorted({(one.path, one.test) for one in marks if one.marker == kind})
     modules = []
     for path, tests in groupby(some, key=lambda one: one[0]):
-        names = "; ".join(test.removeprefix("test_").replace("_", " ") for _, test in tests)
+        names = "; ".join(sentence(test) for _, test in tests)
         modules.append(f"[{path.rpartition('/')[2]}](../{path}): {names}")
     return f"**{kind}** " + "<br>".join(modules)
