@@ -60,7 +60,7 @@ def resolve(  # noqa: PLR0913, PLR0917  one parameter per option
             reach=Reach(capability=capability, currency=currency, rail=rail),
         )
         with wiring.world(named) as world:
-            answer = find(world, asked)
+            answer = find(world.connection, world.environment, asked)
     if answer is None:
         say(f"nobody is known as {scheme} {asked.value} at {instant(when)}")
         if scheme not in wiring.schemes():

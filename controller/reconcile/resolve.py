@@ -8,15 +8,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from controller.adapters import migrations
+from controller.adapters.postgres import Connection
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused
 from controller.kernel.instants import Window
 from controller.kernel.objects import Oid
 from controller.plan.rows import SourceFile
 from controller.policy.identifiers import Scheme, canonical
-from controller.reconcile.world import World
 from controller.stores.control import store as control
 from controller.stores.control.model import Applied
 from controller.stores.directory import store as directory
@@ -113,39 +114,41 @@ def could_be_a_card(text: str) -> bool:
     return _LONG_NUMBER.fullmatch(text.strip()) is not None
 
 
-def resolve(world: World, asked: Question) -> Answer | None:
+def resolve(connection: Connection[Any], environment: str, asked: Question) -> Answer | None:
     """Return the answer as of the asked instant, `None` when nobody is known by this value.
 
-    A removed identifier is an answer too: its match is `Gone`.
+    A removed identifier is an answer too: its match is `Gone`. `connection` must not be inside a
+    transaction.
     """
-    connection = world.connection
     migrations.check(connection)
     with directory.moment(connection):
-        applied = control.read_applied(connection, world.environment)
+        applied = control.read_applied(connection, environment)
         if applied is None:
-            raise NothingApplied(world.environment)
-        match = _match(world, asked)
+            raise NothingApplied(environment)
+        match = _match(connection, asked)
         if match is None:
             return None
-        endpoints = _endpoints(world, asked, match)
+        endpoints = _endpoints(connection, asked, match)
         ends = [match.valid_until, *(endpoint.valid_until for endpoint in endpoints)]
         until = min((end for end in ends if end is not None), default=None)
-        return Answer(asked, match, endpoints, until, _origin(world, applied, match, asked.at))
+        return Answer(asked, match, endpoints, until, _origin(connection, applied, match, asked.at))
 
 
-def _match(world: World, asked: Question) -> IdentifierMatch | RangeMatch | Gone | None:
+def _match(
+    connection: Connection[Any], asked: Question
+) -> IdentifierMatch | RangeMatch | Gone | None:
     if asked.scheme == IIN:
-        return directory.resolve_iin(world.connection, asked.value, asked.at)
-    return directory.resolve_identifier(world.connection, asked.scheme, asked.value, asked.at)
+        return directory.resolve_iin(connection, asked.value, asked.at)
+    return directory.resolve_identifier(connection, asked.scheme, asked.value, asked.at)
 
 
 def _endpoints(
-    world: World, asked: Question, match: IdentifierMatch | RangeMatch | Gone
+    connection: Connection[Any], asked: Question, match: IdentifierMatch | RangeMatch | Gone
 ) -> tuple[Endpoint, ...]:
     if isinstance(match, Gone) or match.participant is None:
         return ()
     return directory.endpoints_of(
-        world.connection,
+        connection,
         match.participant.id,
         asked.at,
         reach=asked.reach,
@@ -153,7 +156,7 @@ def _endpoints(
 
 
 def _origin(
-    world: World,
+    connection: Connection[Any],
     applied: Applied,
     match: IdentifierMatch | RangeMatch | Gone,
     at: datetime,
@@ -162,7 +165,7 @@ def _origin(
     live = next(
         (
             one
-            for one in control.live_bundles(world.connection, world.environment)
+            for one in control.live_bundles(connection, applied.environment)
             if one.bundle == source.bundle and one.window.contains(at)
         ),
         None,

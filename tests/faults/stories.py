@@ -163,7 +163,8 @@ def _newest_is_served(shop: Shop) -> bool:
     lines = shop.read(RANGES).decode().splitlines()
     newest = max(line for line in lines if line.startswith("992"))
     asked = Question(IIN, newest[:6], shop.clock.now())
-    return resolve(shop.world(), asked) is not None
+    world = shop.world()
+    return resolve(world.connection, world.environment, asked) is not None
 
 
 # Guards

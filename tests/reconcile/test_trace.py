@@ -15,7 +15,7 @@ from controller.plan.strategy import DELTA_ROWS_MAX
 from controller.reconcile.cycle import converge
 from controller.reconcile.keys import AmbiguousKey, asked
 from controller.reconcile.places import NotWhatWasApplied
-from controller.reconcile.resolve import Question, TooManyDigits, question, resolve
+from controller.reconcile.resolve import Answer, Question, TooManyDigits, question, resolve
 from controller.reconcile.trace import (
     NoSuchRevision,
     NothingServed,
@@ -58,6 +58,11 @@ def _hand_over(shop: Shop) -> None:
     shop.reconcile()
 
 
+def _resolve(shop: Shop, asked: Question) -> Answer | None:
+    world = shop.world()
+    return resolve(world.connection, world.environment, asked)
+
+
 def test_a_row_that_both_versions_hold_stays_one_row_of_the_first(shop: Shop) -> None:
     _hand_over(shop)
 
@@ -80,15 +85,15 @@ def test_a_row_of_the_scheduled_version_alone_is_traced_to_it(shop: Shop) -> Non
 def test_an_answer_names_the_version_that_is_live_at_the_asked_time(shop: Shop) -> None:
     _hand_over(shop)
 
-    now = resolve(shop.world(), _ask(shop))
-    then = resolve(shop.world(), _ask(shop, at=NEW_YEAR))
+    now = _resolve(shop, _ask(shop))
+    then = _resolve(shop, _ask(shop, at=NEW_YEAR))
 
     assert now is not None
     assert then is not None
     assert (now.origin.version, then.origin.version) == (1, 2)
     assert isinstance(then.match, RangeMatch)
-    assert resolve(shop.world(), _ask(shop, "990600")) is None
-    assert resolve(shop.world(), _ask(shop, "990600", NEW_YEAR)) is not None
+    assert _resolve(shop, _ask(shop, "990600")) is None
+    assert _resolve(shop, _ask(shop, "990600", NEW_YEAR)) is not None
 
 
 def test_a_row_that_left_and_came_back_has_both_lives(shop: Shop) -> None:

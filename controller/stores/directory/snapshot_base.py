@@ -1,0 +1,171 @@
+"""A whole directory in one file that never changes, mapped into every process that answers from it.
+
+Rows stand one after the other as the database sent them. Beside them, for each way of asking, lie
+the sorted keys, the places of their rows, and a table that says where among the keys those with
+some leading bits begin: keys are parts of hashes, so hardly any two share them. Nothing is copied
+into a process but the rows that it is asked for.
+
+Checksums find accidents, not an attacker: who may write here may write what is served.
+"""
+
+import json
+import mmap
+import sys
+import zlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from struct import Struct
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from controller.kernel.errors import Corrupt
+
+MAGIC = b"CSBASE01"
+HEADER = Struct("<8sQII8x")
+"""The magic, where the last part (JSON) begins, how long it is, and its CRC-32."""
+
+LENGTH_BITS = 24
+LENGTH_MAX = (1 << LENGTH_BITS) - 1
+HALF = 1 << 63
+
+
+class IndexOf(NamedTuple):
+    """A way of asking: rows of a table by their own key, or by what they refer by."""
+
+    table: str
+    by_ref: bool
+
+
+INDEXES: Mapping[str, IndexOf] = MappingProxyType(
+    {
+        "participants": IndexOf("participants", by_ref=False),
+        "identifiers": IndexOf("identifiers", by_ref=False),
+        "identifiers_of": IndexOf("identifiers", by_ref=True),
+        "endpoints": IndexOf("endpoints", by_ref=True),
+        "capabilities": IndexOf("capabilities", by_ref=True),
+    }
+)
+"""Card ranges are found by their numbers instead."""
+
+
+class BadBase(Corrupt):
+    """A base file is not what was written."""
+
+    code = "directory.bad_base"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path}: {reason}",
+            hint="it is a copy: remove the file, and it is made anew from the database",
+        )
+        self.path = path
+
+
+class Index:
+    """Sorted keys and the places of their rows."""
+
+    def __init__(self, keys: memoryview, places: memoryview, table: memoryview) -> None:
+        self.keys, self._places, self._table = keys, places, table
+        bits = (len(table) - 1).bit_length() - 1
+        self._shift, self._half = 64 - bits, 1 << (bits - 1)
+
+    def places(self, key: int) -> tuple[int, ...] | memoryview:
+        """Return the places of the rows of a key."""
+        bucket = (key >> self._shift) + self._half
+        low, high = self._table[bucket], self._table[bucket + 1]
+        first = bisect_left(self.keys, key, low, high)
+        last = first
+        while last < high and self.keys[last] == key:
+            last += 1
+        return self._places[first:last]
+
+
+class Base:
+    """An open base file: its facts, and its rows by key."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._view = memoryview(self._map)
+        self._last = _last_part(path, self._map)
+        self.facts: Mapping[str, Any] = self._last["facts"]
+        self.rows: Mapping[str, int] = self._last["rows"]
+        self._index = {
+            name: Index(
+                self._section(f"{name}.keys", "q"),
+                self._section(f"{name}.places", "Q"),
+                self._section(f"{name}.table", "I"),
+            )
+            for name in INDEXES
+        }
+        self._lo, self._hi = self._section("ranges.lo", "q"), self._section("ranges.hi", "q")
+        self._range_places = self._section("ranges.places", "Q")
+        self._levels = [tuple(level) for level in self._last["levels"]]
+        self.boundaries = self._section("boundaries", "q")
+
+    def find(self, index: str, key: int) -> list[bytes]:
+        """Return the rows of a key, as records."""
+        return [self._record(place) for place in self._index[index].places(key)]
+
+    def keys(self, index: str) -> memoryview:
+        """Return all keys of an index, sorted; a key of several rows stands several times."""
+        return self._index[index].keys
+
+    def ranges_around(self, lo: int, hi: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the size and the record of every card range that holds all numbers of a span."""
+        for level, start, end in self._levels:
+            at = bisect_right(self._lo, lo, start, end)
+            lowest = lo - (1 << level)
+            while at > start:
+                at -= 1
+                begins = self._lo[at]
+                if begins <= lowest:
+                    break
+                if self._hi[at] >= hi:
+                    yield self._hi[at] - begins, self._record(self._range_places[at])
+
+    def ranges_from(self, lo: int) -> Iterator[bytes]:
+        """Yield every card range that begins with a number."""
+        for _, start, end in self._levels:
+            at = bisect_left(self._lo, lo, start, end)
+            while at < end and self._lo[at] == lo:
+                yield self._record(self._range_places[at])
+                at += 1
+
+    def ranges(self, first: int, count: int) -> list[bytes]:
+        """Return some card ranges, counted in the order of the file."""
+        return [self._record(place) for place in self._range_places[first : first + count]]
+
+    def check(self) -> None:
+        """Read everything once; raise `BadBase` where a byte is not as it was written."""
+        for name, (start, size, checksum) in self._last["sections"].items():
+            if zlib.crc32(self._view[start : start + size]) != checksum:
+                raise BadBase(self.path, f"{name} is damaged")
+
+    def _record(self, place: int) -> bytes:
+        start = place >> LENGTH_BITS
+        return self._map[start : start + (place & LENGTH_MAX)]
+
+    def _section(self, name: str, kind: str) -> memoryview:
+        start, size, _ = self._last["sections"][name]
+        part = self._view[start : start + size]
+        return part.cast("q") if kind == "q" else part.cast("Q") if kind == "Q" else part.cast("I")
+
+
+def _last_part(path: Path, data: mmap.mmap) -> dict[str, Any]:
+    if len(data) < HEADER.size:
+        raise BadBase(path, "it is too short")
+    magic, start, size, checksum = HEADER.unpack_from(data)
+    part = data[start : start + size]
+    if magic != MAGIC:
+        raise BadBase(path, "it is no base file of this version")
+    if len(part) != size or zlib.crc32(part) != checksum:
+        raise BadBase(path, "its last part is damaged")
+    last: dict[str, Any] = json.loads(part)
+    if last["byteorder"] != sys.byteorder:
+        raise BadBase(path, "a processor of another kind wrote it")
+    if any(start + size > len(data) for start, size, _ in last["sections"].values()):
+        raise BadBase(path, "it is cut off")
+    return last
