@@ -55,6 +55,10 @@ class MerkleMemory(Protocol):
         """Return the record put for a tree, or `None`."""
         ...
 
+    def at_hand(self, tree: Oid) -> Record | None:
+        """Return the record put for a tree where that takes no time, or `None`."""
+        ...
+
     def expect(self, trees: Iterable[Oid]) -> None:
         """Get ready to be asked for all of these."""
         ...
@@ -75,6 +79,8 @@ class NoMemory:
         del tree
         return None
 
+    at_hand = get
+
     def expect(self, trees: Iterable[Oid]) -> None:
         """Do nothing."""
 
@@ -92,6 +98,8 @@ class DictMemory:
     def get(self, tree: Oid) -> Record | None:
         """Return the record put for a tree, or `None`."""
         return self.records.get(tree)
+
+    at_hand = get
 
     def expect(self, trees: Iterable[Oid]) -> None:
         """Do nothing: what is remembered is at hand."""
@@ -129,9 +137,11 @@ def files_root(
     """Return the files root of a tree and its counts; `path` says where the tree stands.
 
     `base` is an earlier tree of the same folder, known to `memory`: a directory that changed
-    takes the digests of its unchanged files from there instead of reading them again.
+    takes the digests of its unchanged files from there instead of reading them again. Where it is
+    at hand, the memory is not asked for the tree itself: most often that is new.
     """
-    remembered = memory.get(tree)
+    known = base is not None and memory.at_hand(base) is not None
+    remembered = memory.at_hand(tree) if known else memory.get(tree)
     if remembered is not None:
         return _summary(remembered)
     work = _Work(objects, memory)

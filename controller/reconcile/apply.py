@@ -85,20 +85,19 @@ def _apply(
     connection, before = world.connection, decision.before
     number = before.revision + 1 if before is not None else 1
     new = _applied(world, decision, number)
-    with pipelined(connection):
-        _remember(world, decision)
-        # A root that another pass kept meanwhile may take away a key that this release needs.
-        applied = control.compare_and_set(
-            connection, lease, expected=before, new=new, newest_root=new.root_version
-        )
+    # A root that another pass kept meanwhile may take away a key that this release needs.
+    moving = control.move(connection, lease, expected=before, new=new, newest_root=new.root_version)
     shards = decision.plan.shards if decision.plan.shards is not None else decision.changes
-    sent = directory.send(
+    rows = directory.prepare(
         connection,
         shards,
         revision=number,
         changed=decision.plan.changed_rows,
         render=bulk.rendering(decision.changes.objects),
     )
+    applied = moving.done()
+    # While the server writes the rows, the rest is made ready and sent.
+    sent = rows.send()
     revision = AppliedRevision(
         environment=world.environment,
         revision=number,
@@ -112,6 +111,7 @@ def _apply(
         plan_digest=decision.plan.digest,
     )
     with pipelined(connection):
+        _remember(world, decision)
         control.replace_live_bundles(
             connection,
             world.environment,

@@ -50,9 +50,9 @@ class Recall:
     def known(self, environment: str, before: Applied | None) -> Known:
         """Return what was accepted up to one state of production.
 
-        Whoever writes any of it takes the lease, and its epoch is part of that state; before the
-        first revision there is no state, and it is asked for each time. What is remembered was
-        read at one moment; raises `StaleWriter` when that is another one.
+        Another process that writes any of it takes the lease, and its epoch is part of that state;
+        before the first revision there is none, and it is asked for each time. What is remembered
+        was read at one moment; raises `StaleWriter` when that is another one.
         """
         if self._known is None or before is None or before != self._before:
             with reading(self._connection):

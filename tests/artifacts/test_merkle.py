@@ -104,6 +104,48 @@ def test_a_base_that_nobody_remembers_helps_nothing_and_harms_nothing() -> None:
     assert summary == files_root(objects, new, "files", NoMemory())
 
 
+class Distant(DictMemory):
+    """A memory that somebody else keeps: some is at hand, for the rest it has to be asked."""
+
+    def __init__(self, *near: Oid) -> None:
+        super().__init__()
+        self.near, self.asked = set(near), list[Oid]()
+
+    def get(self, tree: Oid) -> Record | None:
+        if tree not in self.near:
+            self.asked.append(tree)
+        return super().get(tree)
+
+    def at_hand(self, tree: Oid) -> Record | None:
+        return super().get(tree) if tree in self.near else None
+
+
+def test_a_memory_is_not_asked_for_what_is_new_where_the_state_before_is_at_hand() -> None:
+    objects = MemoryObjects()
+    old, new = objects.tree({"a": b"1"}), objects.tree({"a": b"2"})
+    near, far = Distant(old), Distant()
+    for memory in (near, far):
+        files_root(objects, old, "files", memory)
+        memory.asked.clear()
+
+        summary = files_root(objects, new, "files", memory, base=old)
+
+        assert summary == files_root(objects, new, "files", NoMemory())
+    assert (near.asked, far.asked[0]) == ([], new)
+
+
+def test_a_memory_that_is_asked_knows_a_tree_that_came_back() -> None:
+    objects, memory = MemoryObjects(), Distant()
+    old, new = objects.tree({"a": b"1"}), objects.tree({"a": b"2"})
+    for tree in (old, new):
+        files_root(objects, tree, "files", memory)
+    objects.reads.clear()
+
+    files_root(objects, old, "files", memory, base=new)
+
+    assert objects.reads == []
+
+
 def test_a_memory_forgets_the_oldest_record_first() -> None:
     memory = DictMemory(records_max=2)
     for number in range(3):

@@ -36,6 +36,10 @@ class DatabaseMemory:
         self.expect([tree])
         return self._known.get(tree)
 
+    def at_hand(self, tree: Oid) -> Record | None:
+        """Return what this process remembers about `tree`; the database is not asked."""
+        return self._known.get(tree)
+
     def expect(self, trees: Iterable[Oid]) -> None:
         """Ask the database for all of `trees` at once that nobody has asked for."""
         wanted = [tree for tree in trees if tree not in self._known]

@@ -5,11 +5,11 @@ itself (`0001_controller.sql`), whoever writes.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from controller.adapters.postgres import Connection
+from controller.adapters.postgres import Connection, Cursor
 from controller.kernel.canonical import Digest, Json, canonical
 from controller.kernel.instants import Window, format_instant
 from controller.kernel.objects import Oid
@@ -25,7 +25,7 @@ from controller.stores.control.model import (
     SeenRelease,
     StaleWriter,
 )
-from controller.stores.control.statements import QUERIES, every, one, run
+from controller.stores.control.statements import QUERIES, ask, every, one, run
 
 REVISIONS_MAX = 2**62
 ROOTS_MAX = 2**62
@@ -51,6 +51,40 @@ def compare_and_set(
     when production has moved, or a root beyond `newest_root` was accepted, `OtherEnvironment` when
     the database serves another one. From here to the end of the transaction nobody else can write.
     """
+    return move(connection, lease, expected=expected, new=new, newest_root=newest_root).done()
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """A compare-and-set that was sent; whether it was carried out is known when it is `done`."""
+
+    connection: Connection[Any]
+    lease: Lease
+    expected: Applied | None
+    _answer: Cursor[dict[str, Any]] | None
+
+    def done(self) -> Applied:
+        """Return what production is at, or raise as `compare_and_set` does."""
+        put = self._answer.fetchone() if self._answer is not None else None
+        if put is not None:
+            return Applied(**put)
+        leases.fence(self.connection, self.lease)
+        number = 0 if self.expected is None else self.expected.revision
+        raise _stale(self.connection, self.lease.environment, expected=number)
+
+
+def move(
+    connection: Connection[Any],
+    lease: Lease,
+    *,
+    expected: Applied | None,
+    new: Applied,
+    newest_root: int = ROOTS_MAX,
+) -> Moving:
+    """Send what `compare_and_set` does, so that a pipeline answers it with what is sent next.
+
+    Nothing that another writer could wait for may be sent before it is done.
+    """
     revision = 0 if expected is None else expected.revision
     facts = _row(new) | {
         "epoch": lease.epoch,
@@ -61,19 +95,14 @@ def compare_and_set(
     }
     if expected is None:
         leases.fence(connection, lease)
-        put = _insert(connection, facts)
-    else:
-        put = one(connection, QUERIES["update_applied"], facts)
-    if put is not None:
-        return Applied(**put)
-    leases.fence(connection, lease)
-    raise _stale(connection, new.environment, expected=revision)
+        return Moving(connection, lease, expected, _insert(connection, facts))
+    return Moving(connection, lease, expected, ask(connection, QUERIES["update_applied"], facts))
 
 
-def _insert(connection: Connection[Any], facts: dict[str, Any]) -> dict[str, Any] | None:
+def _insert(connection: Connection[Any], facts: dict[str, Any]) -> Cursor[dict[str, Any]] | None:
     if one(connection, QUERIES["later_root"], {"newest_root": facts["newest_root"]}) is not None:
         return None
-    return one(connection, QUERIES["insert_applied"], facts)
+    return ask(connection, QUERIES["insert_applied"], facts)
 
 
 def check_nothing_applied(connection: Connection[Any], lease: Lease) -> None:

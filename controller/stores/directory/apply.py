@@ -6,7 +6,6 @@ committed here, and no clock is read.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
@@ -20,9 +19,9 @@ from controller.stores.directory import digest, files
 from controller.stores.directory.copied import Sending
 from controller.stores.directory.copytext import Render, rendered_here
 from controller.stores.directory.few import FewLoad
-from controller.stores.directory.model import Applied, TableDigest
+from controller.stores.directory.model import Applied
 from controller.stores.directory.rebuilt import RebuiltLoad
-from controller.stores.directory.sql import QUERIES
+from controller.stores.directory.small import Few, Sent, by_table, live_tables
 from controller.stores.directory.staged import StagedLoad
 from controller.stores.directory.tables import STORE_TABLES
 
@@ -74,7 +73,8 @@ def apply(
     files that go through COPY; without it that is done here, one after the other.
     """
     with pipelined(connection) if is_small(changed) else nullcontext():
-        sent = send(connection, changes, revision=revision, changed=changed, render=render)
+        rows = prepare(connection, changes, revision=revision, changed=changed, render=render)
+        sent = rows.send()
         sent.finish()
     return sent.applied
 
@@ -84,80 +84,57 @@ def is_small(changed: Mapping[str, int]) -> bool:
     return all(choose(rows, 0) is Strategy.DELTA for rows in changed.values())
 
 
-def send(
+class Prepared(Protocol):
+    """Rows that are ready to be sent."""
+
+    def send(self) -> Sent:
+        """Send the rows; `finish` of the result says whether they may stand."""
+        ...
+
+
+def prepare(
     connection: Connection[Any],
     changes: Iterable[FileChange],
     *,
     revision: int,
     changed: Mapping[str, int],
     render: Render | None = None,
-) -> "Sent":
-    """Begin what `apply` does, which `finish` of the result ends.
+) -> Prepared:
+    """Begin what `apply` does: ask what it needs to know; nothing is written yet.
 
-    In a pipeline, where `is_small` says so, nothing is known to be right until then, and what the
-    caller sends in between is answered together with it.
+    In a pipeline, where `is_small` says so, what the caller sends before each next step is answered
+    together with it.
     """
     if is_small(changed):
-        return _send_few(connection, changes, revision)
-    loads, wholes = _taken(connection, changes, revision, changed)
-    done = _copied(connection, loads, wholes, render) if wholes else {}
-    ordered = [name for name in STORE_TABLES if name in loads]
-    rebuilt = frozenset(name for name in ordered if isinstance(loads[name], RebuiltLoad))
-    live = _live_tables() | {name: load.live for name, load in loads.items()}
-    applied = tuple(done[name] if name in done else loads[name].write() for name in ordered)
-    for name in ordered:
-        loads[name].check_references(live, rebuilt)
-    for name in ordered:
-        loads[name].finish()
-    if rebuilt:
-        connection.execute(b"ANALYZE directory.source_file")
-    return Sent(applied, digest.kept(connection), {})
+        return Few(connection, changes, revision)
+    return _Many(connection, changes, revision, changed, render)
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What happened to each table that changed; `finish` says whether it may stand."""
+class _Many(NamedTuple):
+    """Rows of which at least one table's go through COPY."""
 
-    applied: tuple[Applied, ...]
-    _kept: Mapping[str, TableDigest]
-    _unjudged: Mapping[str, FewLoad]
+    connection: Connection[Any]
+    changes: Iterable[FileChange]
+    revision: int
+    changed: Mapping[str, int]
+    render: Render | None
 
-    def finish(self) -> dict[str, TableDigest]:
-        """Refuse what cannot stand; return what each table of the room adds up to now."""
-        kept = dict(self._kept)
-        for name, load in self._unjudged.items():
-            load.finish()
-            if load.kept is not None:
-                rows, sums = load.kept
-                kept[name] = replace(kept[name], rows=rows, digest=sums)
-        return kept
-
-
-def _send_few(connection: Connection[Any], changes: Iterable[FileChange], revision: int) -> Sent:
-    """Send few rows in statements, after one question for all that they need."""
-    shards = [rows_of(change) for change in changes]
-    wanted = {shard.source for shard in shards if shard.added}
-    answer = files.ask(connection, wanted) if wanted else ()
-    sizes = digest.renewed(connection)
-    numbers = files.numbered(answer)
-    found = _by_table(shards)
-    loads = {name: FewLoad(connection, name, revision) for name in STORE_TABLES if name in found}
-    connection.execute(QUERIES["settings_of_few"])
-    for name, load in loads.items():
-        load.add(
-            (row for shard in found[name] for row in shard.removed),
-            (row for shard in found[name] for row in shard.added),
-            numbers,
-        )
-    applied = tuple(load.write() for load in loads.values())
-    live = _live_tables()
-    for load in loads.values():
-        load.check_references(live, frozenset())
-    return Sent(applied, sizes, loads)
-
-
-def _live_tables() -> dict[str, str]:
-    return {name: f"directory.{table.name}" for name, table in STORE_TABLES.items()}
+    def send(self) -> Sent:
+        """Write the rows and judge them."""
+        connection = self.connection
+        loads, wholes = _taken(connection, self.changes, self.revision, self.changed)
+        done = _copied(connection, loads, wholes, self.render) if wholes else {}
+        ordered = [name for name in STORE_TABLES if name in loads]
+        rebuilt = frozenset(name for name in ordered if isinstance(loads[name], RebuiltLoad))
+        live = live_tables() | {name: load.live for name, load in loads.items()}
+        applied = tuple(done[name] if name in done else loads[name].write() for name in ordered)
+        for name in ordered:
+            loads[name].check_references(live, rebuilt)
+        for name in ordered:
+            loads[name].finish()
+        if rebuilt:
+            connection.execute(b"ANALYZE directory.source_file")
+        return Sent(applied, digest.kept(connection), {})
 
 
 def _taken(
@@ -187,7 +164,7 @@ def _taken(
 
     for batch in _batches(row_by_row()):
         numbers = files.number(connection, {shard.source for shard in batch if shard.added})
-        for table, shards in _by_table(batch).items():
+        for table, shards in by_table(batch).items():
             load_of(table).add(
                 (row for shard in shards for row in shard.removed),
                 (row for shard in shards for row in shard.added),
@@ -256,10 +233,3 @@ def _batches(shards: Iterable[ShardChange]) -> Iterator[list[ShardChange]]:
             batch, rows = [], 0
     if batch:
         yield batch
-
-
-def _by_table(batch: Iterable[ShardChange]) -> dict[str, list[ShardChange]]:
-    found: dict[str, list[ShardChange]] = {}
-    for shard in batch:
-        found.setdefault(shard.table, []).append(shard)
-    return found

@@ -5,10 +5,10 @@ files and revisions: one content has one digest, however it came about. It has n
 accidents and plain edits, not somebody who solves for a collision.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from controller.adapters.postgres import Connection, dict_row
+from controller.adapters.postgres import Connection, DictRow, dict_row
 from controller.kernel.errors import Corrupt
 from controller.stores.directory.model import TableDigest
 from controller.stores.directory.sql import QUERIES
@@ -32,9 +32,16 @@ class DigestDiffers(Corrupt):
 
 def kept(connection: Connection[Any]) -> dict[str, TableDigest]:
     """Return what the applies kept, by table."""
-    cursor = connection.cursor(row_factory=dict_row)
-    cursor.execute(QUERIES["kept_digests"])
-    rows = {row.pop("table_name"): row for row in cursor}
+    return _by_table(ask(connection))
+
+
+def ask(connection: Connection[Any]) -> Iterable[DictRow]:
+    """Ask what the applies kept; `renewed` reads the answer."""
+    return connection.cursor(row_factory=dict_row).execute(QUERIES["kept_digests"])
+
+
+def _by_table(answer: Iterable[DictRow]) -> dict[str, TableDigest]:
+    rows = {row.pop("table_name"): row for row in answer}
     return {name: TableDigest(name, **rows[table.name]) for name, table in STORE_TABLES.items()}
 
 
@@ -70,9 +77,14 @@ def verify(connection: Connection[Any]) -> dict[str, TableDigest]:
     return now
 
 
-def renewed(connection: Connection[Any]) -> dict[str, TableDigest]:
-    """Return what is kept, after adding up anew where another version of PostgreSQL hashed."""
-    digests = kept(connection)
+def renewed(
+    connection: Connection[Any], answer: Iterable[DictRow] | None = None
+) -> dict[str, TableDigest]:
+    """Return what is kept, after adding up anew where another version of PostgreSQL hashed.
+
+    `answer` is that of `ask`, where it was asked before.
+    """
+    digests = _by_table(answer if answer is not None else ask(connection))
     for table, before in digests.items():
         if before.algorithm != algorithm(connection):
             digests[table] = _recompute(connection, table)

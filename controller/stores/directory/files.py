@@ -1,6 +1,7 @@
 """Files by number: rows carry four bytes instead of a bundle and a path."""
 
 from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from controller.adapters.postgres import Connection, DictRow, dict_row
@@ -10,20 +11,33 @@ from controller.stores.directory.sql import QUERIES
 
 def number(connection: Connection[Any], files: Collection[SourceFile]) -> dict[SourceFile, int]:
     """Return the number of each file; files that have none get one."""
-    return numbered(ask(connection, files)) if files else {}
+    return _numbers(_run(connection, "find_files", files)) if files else {}
 
 
-def ask(connection: Connection[Any], files: Collection[SourceFile]) -> Iterable[DictRow]:
-    """Ask for the numbers of some files, as `number` does; `numbered` reads the answer."""
+class Asked:
+    """Files whose numbers were asked for; only reads, so that nobody waits for it."""
+
+    def __init__(self, connection: Connection[Any], files: AbstractSet[SourceFile]) -> None:
+        self._connection, self._files = connection, files
+        self._answer = _run(connection, "known_files", files) if files else ()
+
+    def numbers(self) -> dict[SourceFile, int]:
+        """Return the number of each file; files that have none get one."""
+        known = _numbers(self._answer)
+        return known | number(self._connection, self._files - known.keys())
+
+
+def _run(
+    connection: Connection[Any], query: str, files: Collection[SourceFile]
+) -> Iterable[DictRow]:
     cursor = connection.cursor(row_factory=dict_row)
     return cursor.execute(
-        QUERIES["find_files"],
+        QUERIES[query],
         {"bundles": [file.bundle for file in files], "paths": [file.path for file in files]},
     )
 
 
-def numbered(answer: Iterable[DictRow]) -> dict[SourceFile, int]:
-    """Return the number of each file that was asked for."""
+def _numbers(answer: Iterable[DictRow]) -> dict[SourceFile, int]:
     return {SourceFile(row["bundle"], row["path"]): row["file_id"] for row in answer}
 
 

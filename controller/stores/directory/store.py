@@ -1,6 +1,6 @@
 """The directory's door: apply rows in a transaction, ask as of an instant, prove the content."""
 
-from controller.stores.directory.apply import Sent, apply, is_small, send
+from controller.stores.directory.apply import apply, is_small, prepare
 from controller.stores.directory.digest import algorithm, endless, kept, recompute, renewed, verify
 from controller.stores.directory.moment import moment
 from controller.stores.directory.resolve import (
@@ -19,7 +19,6 @@ from controller.stores.directory.trace import (
 )
 
 __all__ = [
-    "Sent",
     "algorithm",
     "apply",
     "bundles_with_rule",
@@ -30,12 +29,12 @@ __all__ = [
     "moment",
     "next_boundary",
     "participant",
+    "prepare",
     "recompute",
     "renewed",
     "resolve_identifier",
     "resolve_iin",
     "rules_at",
-    "send",
     "spans_around",
     "stored_rows",
     "trace",
