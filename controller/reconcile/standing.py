@@ -11,13 +11,12 @@ from datetime import datetime
 from controller.kernel.errors import ControllerError, Corrupt, Held, Unavailable
 from controller.kernel.events import Event
 from controller.kernel.objects import Oid
-from controller.reconcile.holds import Holding
+from controller.reconcile.holds import HeldBack, Holding
 from controller.stores.control.conditions import Condition, ConditionStatus, ConditionType
 from controller.stores.control.events import Happened
 from controller.stores.control.model import AppliedRevision
 
-SETTLED = "Settled"
-APPLIED = "Applied"
+APPLIED, PENDING = "Applied", "Pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,56 +40,68 @@ def conditions(facts: Facts) -> tuple[Condition, ...]:
 
 
 def _progress(facts: Facts) -> Iterable[Condition]:
+    ready, reconciling, stalled = _statuses(facts)
+    reason, message, hint = _words(facts)
+    for kind, status in (
+        (ConditionType.READY, ready),
+        (ConditionType.RECONCILING, reconciling),
+        (ConditionType.STALLED, stalled),
+    ):
+        yield Condition(kind, status, reason, message, hint, observed_commit=facts.head)
+
+
+def _statuses(facts: Facts) -> tuple[ConditionStatus, ConditionStatus, ConditionStatus]:
+    """Return whether the controller is ready, reconciling and stalled."""
     true, false, unknown = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
-    error = facts.error
-    if error is None:
-        status = (true, false, false) if facts.settled else (false, true, false)
-        reason, words, hint = _words(facts)
-    else:
-        waits = isinstance(error, Unavailable)
-        status = (unknown, true, false) if waits else (false, false, true)
-        reason, words, hint = error.code, str(error), error.hint
-    types = (ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED)
-    for type_, one in zip(types, status, strict=True):
-        said = (reason, words, hint) if one is not false else (SETTLED, words, "")
-        if error is not None and one is false:
-            said = (reason, words, hint)
-        yield Condition(type_, one, *said, observed_commit=facts.head)
+    match facts.error:
+        case None:
+            return (true, false, false) if facts.settled else (false, true, false)
+        case HeldBack():  # nobody has to act for the controller's sake: `Held` says who does
+            return false, false, false
+        case Unavailable():
+            return unknown, true, false
+        case _:
+            return false, false, true
 
 
 def _words(facts: Facts) -> tuple[str, str, str]:
+    if facts.error is not None:
+        return facts.error.code, str(facts.error), facts.error.hint
     where = facts.head.hex()[:12] if facts.head is not None else "nothing"
     if facts.settled:
         return APPLIED, f"{facts.environment} is at commit {where}", ""
-    return "Pending", f"{facts.environment} is on its way to commit {where}", ""
+    return PENDING, f"{facts.environment} is on its way to commit {where}", ""
 
 
 def _held(facts: Facts) -> Condition:
-    if facts.holding is None:
+    holding = facts.error.holding if isinstance(facts.error, HeldBack) else facts.holding
+    if holding is None:
         return Condition(ConditionType.HELD, ConditionStatus.FALSE, "NotHeld", "nothing is held")
     return Condition(
         ConditionType.HELD,
         ConditionStatus.TRUE,
-        facts.holding.kind,
-        str(facts.holding),
+        holding.kind,
+        str(holding),
         "what is applied is served; `countersign resume` or `unfreeze` lets new revisions in",
     )
 
 
-_Said = tuple[object, ...]
-
-
 class Teller:
-    """Tells of each thing once: what was told last is remembered by what it was about."""
+    """Tells of each thing once: what was told last is remembered by code and commit.
 
-    def __init__(self) -> None:
-        self._last: dict[str, _Said] = {}
+    `before` is what was said by whoever ran last, so that a restart repeats nothing.
+    """
+
+    def __init__(self, before: Iterable[Condition] = ()) -> None:
+        said = {one.type: one for one in before}
+        ready = said.get(ConditionType.READY)
+        self._wrong: tuple[str, Oid | None] | None = None
+        if ready is not None and ready.reason not in {APPLIED, PENDING}:
+            self._wrong = (ready.reason, ready.observed_commit)
 
     def tell(self, facts: Facts) -> tuple[Happened, ...]:
         """Return the events of a turn that say something new."""
-        told = [self._applied(facts, one) for one in facts.revisions]
-        told += self._error(facts)
-        return tuple(told)
+        return (*(self._applied(facts, one) for one in facts.revisions), *self._error(facts))
 
     def _applied(self, facts: Facts, revision: AppliedRevision) -> Happened:
         return Happened(
@@ -107,26 +118,18 @@ class Teller:
             },
         )
 
-    def _error(self, facts: Facts) -> list[Happened]:
-        error = facts.error
-        if error is None:
-            failed = self._last.pop("error", None)
-            if failed is None or not facts.settled:
-                return []
-            return [Happened(Event.RECOVERED, facts.now, f"after {failed[0]}", commit=facts.head)]
-        said: _Said = (error.code, facts.head)
-        if self._last.get("error") == said:
-            return []
-        self._last["error"] = said
-        return [
-            Happened(
-                event_of(error),
-                facts.now,
-                str(error),
-                commit=facts.head,
-                facts={"code": error.code, "hint": error.hint},
-            )
-        ]
+    def _error(self, facts: Facts) -> Iterable[Happened]:
+        error, wrong = facts.error, self._wrong
+        if error is not None:
+            self._wrong = (error.code, facts.head)
+            if wrong != self._wrong:
+                told = {"code": error.code, "hint": error.hint}
+                yield Happened(
+                    event_of(error), facts.now, str(error), commit=facts.head, facts=told
+                )
+        elif facts.settled and wrong is not None:
+            self._wrong = None
+            yield Happened(Event.RECOVERED, facts.now, f"after {wrong[0]}", commit=facts.head)
 
 
 def event_of(error: ControllerError) -> Event:

@@ -14,6 +14,7 @@ from controller.adapters.postgres import transaction
 from controller.kernel.errors import ControllerError, Corrupt, Unavailable
 from controller.kernel.objects import Oid
 from controller.reconcile.cycle import converge
+from controller.reconcile.holds import HeldBack
 from controller.reconcile.standing import Facts, Teller, conditions
 from controller.reconcile.world import World
 from controller.stores.control import conditions as stored
@@ -72,9 +73,15 @@ class Turns:
 
     world: World
     eyes: Eyes = field(default_factory=Eyes)
-    _teller: Teller = field(default_factory=Teller, init=False)
-    _said: tuple[Condition, ...] = field(default=(), init=False)
+    _teller: Teller = field(init=False)
+    _said: tuple[Condition, ...] = field(init=False)
     _final: Facts | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Go on from what was said by whoever ran last."""
+        before = stored.read(self.world.connection, self.world.environment)
+        self._said = tuple(one.condition for one in before)
+        self._teller = Teller(self._said)
 
     def take(self, *, asked: bool = False) -> Facts:
         """Take a turn. `asked`: somebody wants what was refused judged again.
@@ -132,7 +139,7 @@ class Turns:
     def _write_down(self, facts: Facts) -> None:
         """Write conditions and events where they are new: an unchanged world leaves no trace."""
         said, told = conditions(facts), self._teller.tell(facts)
-        if said == self._said and not told:
+        if set(said) == set(self._said) and not told:
             return
         world = self.world
         with transaction(world.connection):
@@ -145,4 +152,4 @@ class Turns:
 
 def _is_final(error: ControllerError | None) -> bool:
     """Whether another look at the same commit is pointless until a person has acted."""
-    return error is not None and not isinstance(error, Unavailable)
+    return error is not None and not isinstance(error, Unavailable | HeldBack)
