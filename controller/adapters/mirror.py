@@ -32,6 +32,7 @@ RESERVE_BYTES = 256 * 1024**2
 
 _LOCK = "countersign-mirror.lock"
 _SECONDS = 30.0
+_TIDYING_SECONDS = 10.0  # a thread of ours may just roll up small packs
 _LEFT = ("tmp_*", "pack/tmp_*", "pack/.tmp-*", "pack/pack_git2_*", "??/tmp_obj_*")
 _HALF = ".new-"
 _SETTINGS = {
@@ -87,24 +88,26 @@ class Mirror:
         return mirror
 
     @contextmanager
-    def held(self) -> Iterator[int]:
+    def held(self, *, wait_seconds: float = 0.0) -> Iterator[int]:
         """Be the only one who fetches or tidies; the descriptor is for children to inherit.
 
-        Children that outlived their own controller are ended. Raises `RepositoryBusy`.
+        Children that outlived their own controller are ended. Raises `RepositoryBusy` when somebody
+        living has it for longer than `wait_seconds`.
         """
-        with mirrorlock.held(self.git_dir / _LOCK) as handle:
+        with mirrorlock.held(self.git_dir / _LOCK, wait_seconds=wait_seconds) as handle:
             yield handle
 
-    def fetch(self, source: Remote, ref: str) -> Oid:
+    def fetch(self, source: Remote, ref: str, *, reserve_bytes: int = RESERVE_BYTES) -> Oid:
         """Fetch a branch of a remote into quarantine, every object checked; return its tip.
 
-        Nothing that others read names it. What a killed fetch left is cleared before this raises.
+        Nothing that others read names it; `reserve_bytes` of the disk stay free. What a killed
+        fetch left is cleared before this raises.
         """
         into = quarantined(source)
-        room = shutil.disk_usage(self.git_dir).free - RESERVE_BYTES
+        room = shutil.disk_usage(self.git_dir).free - reserve_bytes
         if room <= 0:
-            raise RepositoryFull(self.git_dir, f"less than {RESERVE_BYTES:,} bytes are free")
-        with self.held() as lock:
+            raise RepositoryFull(self.git_dir, f"less than {reserve_bytes:,} bytes are free")
+        with self.held(wait_seconds=_TIDYING_SECONDS) as lock:
             try:
                 remote.fetch(
                     source,

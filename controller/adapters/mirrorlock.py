@@ -20,8 +20,8 @@ _CHILDREN = ("git", "sh")  # git, git-remote-https, and the shell that hands git
 
 
 @contextmanager
-def held(lock: Path) -> Iterator[int]:
-    """Hold the lock while the block runs; raise `RepositoryBusy` when somebody living has it.
+def held(lock: Path, *, wait_seconds: float = 0.0) -> Iterator[int]:
+    """Hold the lock while the block runs; raise `RepositoryBusy` when somebody living keeps it.
 
     The descriptor that comes with it is for children to inherit. Linux alone tells who has a file
     open: elsewhere a child that was left behind has to end by itself.
@@ -29,8 +29,11 @@ def held(lock: Path) -> Iterator[int]:
     flags = os.O_RDONLY | os.O_DIRECTORY if lock.is_dir() else os.O_RDWR | os.O_CREAT
     handle = os.open(lock, flags | os.O_CLOEXEC, 0o600)
     try:
-        if not _locked(handle) and not (_orphans_ended(lock) and _locked(handle)):
-            raise RepositoryBusy(f"another Countersign holds {lock}", hint="try again")
+        until = time.monotonic() + wait_seconds
+        while not _locked(handle) and not (_orphans_ended(lock) and _locked(handle)):
+            if time.monotonic() >= until:
+                raise RepositoryBusy(f"another Countersign holds {lock}", hint="try again")
+            time.sleep(_LOOK_SECONDS)
         try:
             yield handle
         finally:

@@ -90,16 +90,16 @@ _SSH_OPTIONS = {
 }
 
 
-def ls_remote(remote: Remote, ref: str, *, git_dir: Path) -> Oid | None:
+def ls_remote(remote: Remote, ref: str) -> Oid | None:
     """Return where a branch stands at a remote; `None` where the remote has no such branch.
 
-    `ref` is a full name; a tag of that name is another thing. `git_dir` is a repository of ours,
-    in which nothing is written. Raises the errors of `remotefaults`.
+    `ref` is a full name; a tag of that name is another thing. Nothing is written, here or there.
+    Raises the errors of `remotefaults`.
     """
     said = _git(
         ["ls-remote", "--quiet", "--refs", "--", remote.url, branch_ref(ref)],
         remote,
-        git_dir,
+        Path(_OFF),  # it takes no repository of ours, so none can lead it elsewhere
         seconds=remote.look_seconds,
         bounds=Bounds(SAID_MAX_BYTES, memory_bytes=LOOK_MEMORY_BYTES),
         ref=ref,
@@ -177,7 +177,7 @@ def _git(
     try:
         return run_git(
             [*options, f"--git-dir={git_dir}", *args],
-            git_dir,
+            Path("/"),
             timeout_seconds=seconds,
             env=_environment(remote),
             bounds=bounds,

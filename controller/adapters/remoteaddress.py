@@ -15,10 +15,11 @@ PROTOCOLS = ("https", "ssh", "file")
 FETCH_SECONDS, LOOK_SECONDS = 300.0, 20.0
 SIZE_MAX_BYTES = 2 * 1024**3
 
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _PATH = re.compile(r"/[^\x00-\x20\x7f?#\\]+")
-_SHORT = re.compile(r"(?:(?P<user>[^@:/\s]+)@)?(?P<host>[^@:/\s]+):(?P<path>[^:].*)")
+_SHORT = re.compile(r"(?:(?P<user>[^@:/\s]+)@)?(?P<host>[^@:/\s]+):(?P<path>[^:@][^@]*)")
 _BRANCH = re.compile(r"refs/heads/(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\]+")
 _PORTS = range(1, 65_536)
 
@@ -101,7 +102,13 @@ def branch_ref(ref: str) -> str:
 
 def _parts(name: str, url: str) -> SplitResult:
     """Take an address apart; refuse what is none of ours."""
-    parts = urlsplit(_long(url))
+    if not _PRINTABLE.fullmatch(url):
+        raise BadAddress(name, "it holds blanks or characters that are not ASCII")
+    try:
+        parts = urlsplit(_long(url))
+        port = parts.port
+    except ValueError:
+        raise BadAddress(name, "its host or its port is none") from None
     if parts.scheme not in PROTOCOLS:
         raise BadAddress(name, f"only {', '.join(PROTOCOLS)} are followed")
     if not _PATH.fullmatch(parts.path) or parts.query or parts.fragment:
@@ -113,10 +120,6 @@ def _parts(name: str, url: str) -> SplitResult:
     user, at, place = parts.netloc.rpartition("@")
     if ":" in user or (at and parts.scheme == "https"):
         raise BadAddress(name, "it holds a user or a password")
-    try:
-        port = parts.port
-    except ValueError:
-        port = 0
     host = re.sub(r":\d*\Z", "", place)
     if (at and not _USER.fullmatch(user)) or not _HOST.fullmatch(host):
         raise BadAddress(name, "its host or its user is none")

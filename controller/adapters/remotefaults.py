@@ -252,8 +252,22 @@ _MEANINGS: tuple[tuple[str, Callable[[_Said], ControllerError]], ...] = (
     (
         (
             r"fsck error|pack has bad object|pack is corrupted|SHA1 COLLISION|inflate returned"
-            r"|bad object|did not send all necessary objects|unresolved deltas|bad pack header"
-            r"|^error: object |pack signature mismatch|pack version|object corrupt|cannot unpack"
+            r"|did not send all necessary objects|^error: object "
+        ),
+        lambda said: RemoteMalformed(said.remote, said.words),
+    ),
+    (
+        r"Operation too slow|Operation timed out|timed out after",
+        lambda said: RemoteDeadline(said.remote, "talking to it", "went too slowly"),
+    ),
+    (  # also of a pack that was cut off in its first bytes
+        r"unexpected disconnect|early EOF|hung up unexpectedly|RPC failed",
+        lambda said: RemoteUnreachable(said.remote, said.words),
+    ),
+    (
+        (
+            r"bad object|unresolved deltas|bad pack header|pack signature mismatch|pack version"
+            r"|object corrupt|cannot unpack"
         ),
         lambda said: RemoteMalformed(said.remote, said.words),
     ),
@@ -263,10 +277,6 @@ _MEANINGS: tuple[tuple[str, Callable[[_Said], ControllerError]], ...] = (
             r"|does not appear to be a git repository"
         ),
         lambda said: RemoteAbsent(said.remote),
-    ),
-    (
-        r"Operation too slow|Operation timed out|timed out after",
-        lambda said: RemoteDeadline(said.remote, "talking to it", "went too slowly"),
     ),
 )
 """The first that git's words match is what they mean: what is ours comes before what is theirs."""

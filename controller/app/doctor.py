@@ -8,7 +8,7 @@ deadline of its own, and what it raises is its finding.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from controller.app import doctor_files, doctor_host, doctor_repository, host
+from controller.app import doctor_files, doctor_host, doctor_remote, doctor_repository, host
 from controller.app.doctor_database import database
 from controller.app.doctor_look import LOOK_SECONDS, Check, Verdict, look, ok, refused, warn
 from controller.app.settings import Settings, load, named_file
@@ -46,8 +46,10 @@ def examine(config: Path | None, clock: Clock, *, seconds: float = LOOK_SECONDS)
     serves = f"{settings.controller.name} serves {settings.controller.environment}"
     yield ok("settings", serves)
     gone = False
+    # A remote is asked without its mirror.
+    inside = _IN_REPOSITORY if settings.remote.url is None else _IN_REPOSITORY - {"remote"}
     for name, at in _looks(settings, file, clock):
-        if gone and name in _IN_REPOSITORY:
+        if gone and name in inside:
             yield warn(name, "not looked at: the repository cannot be opened", "mend that first")
             continue
         check = look(name, at, seconds=seconds)
@@ -71,7 +73,9 @@ def _looks(
     )
     yield "objects", lambda: doctor_repository.objects(settings)
     yield "packing", lambda: doctor_repository.loose(settings)
-    yield "remote", lambda: doctor_repository.remotes(settings)
+    if settings.remote.url is None:
+        yield "remote", lambda: doctor_repository.remotes(settings)
+    yield from doctor_remote.looks(settings)
     yield "root file", lambda: doctor_files.pin_file(settings)
     yield "root", lambda: doctor_repository.pinned_root(settings, clock.now())
     yield "audit key", lambda: doctor_repository.audit_key(settings, clock.now())

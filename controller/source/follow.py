@@ -110,7 +110,7 @@ class Follower:
         return Look(now, tip, before)
 
     def _seen(self, source: Remote) -> Oid:
-        tip = remote.ls_remote(source, self.ref, git_dir=self.mirror.git_dir)
+        tip = remote.ls_remote(source, self.ref)
         if tip is None:
             raise BranchGone(source, self.ref)
         return tip
@@ -131,7 +131,7 @@ def push_branch(mirror: Mirror, target: Remote, ref: str) -> bool:
     ours = repository.target(ref)
     if ours is None:
         return False
-    theirs = remote.ls_remote(target, ref, git_dir=mirror.git_dir)
+    theirs = remote.ls_remote(target, ref)
     if theirs == ours:
         return False
     if theirs is not None and not _descends(repository, theirs, ours):

@@ -146,7 +146,7 @@ def orphans_of_git() -> set[int]:
 def test_a_branch_is_seen_and_fetched_over_https(
     over_https: Remote, upstream: GitRepository, mirror: Mirror, manner: Manner
 ) -> None:
-    assert ls_remote(over_https, MAIN, git_dir=mirror.git_dir) == tip(upstream)
+    assert ls_remote(over_https, MAIN) == tip(upstream)
     assert mirror.fetch(over_https, MAIN) == tip(upstream)
 
     assert mirror.repository.entry(mirror.repository.tree_of(tip(upstream)), "a") is not None
@@ -154,13 +154,11 @@ def test_a_branch_is_seen_and_fetched_over_https(
     assert any("git-upload-pack" in one for one in manner.seen)
 
 
-def test_a_host_whose_certificate_nobody_vouches_for_is_refused(
-    over_https: Remote, mirror: Mirror
-) -> None:
+def test_a_host_whose_certificate_nobody_vouches_for_is_refused(over_https: Remote) -> None:
     stranger = Remote("remote", over_https.url)
 
     with pytest.raises(CertificateRefused):
-        ls_remote(stranger, MAIN, git_dir=mirror.git_dir)
+        ls_remote(stranger, MAIN)
 
 
 def test_a_token_of_a_file_lets_us_in(
@@ -171,26 +169,26 @@ def test_a_token_of_a_file_lets_us_in(
         "remote", over_https.url, ca_file=over_https.ca_file, token_file=token_file(tmp_path)
     )
 
-    assert ls_remote(known, MAIN, git_dir=mirror.git_dir) == tip(upstream)
+    assert ls_remote(known, MAIN) == tip(upstream)
     assert mirror.fetch(known, MAIN) == tip(upstream)
 
 
 @pytest.mark.parametrize("token", [None, "n0t-the-one"])
 def test_no_token_and_a_wrong_one_are_told_and_never_shown(
-    over_https: Remote, mirror: Mirror, manner: Manner, tmp_path: Path, token: str | None
+    over_https: Remote, manner: Manner, tmp_path: Path, token: str | None
 ) -> None:
     manner.login = ("git", TOKEN)
     file = token_file(tmp_path, token) if token else None
     stranger = Remote("remote", over_https.url, ca_file=over_https.ca_file, token_file=file)
 
     with pytest.raises(CredentialsRefused) as refusal:
-        ls_remote(stranger, MAIN, git_dir=mirror.git_dir)
+        ls_remote(stranger, MAIN)
 
     assert "n0t-the-one" not in f"{refusal.value} {refusal.value.hint}"
 
 
 def test_a_token_stands_in_no_argument_and_in_no_variable(
-    over_https: Remote, mirror: Mirror, manner: Manner, tmp_path: Path
+    over_https: Remote, manner: Manner, tmp_path: Path
 ) -> None:
     manner.is_silent = True
     named = Remote(
@@ -214,38 +212,33 @@ def test_a_token_stands_in_no_argument_and_in_no_variable(
             time.sleep(0.05)
 
     with watching(look), pytest.raises(RemoteDeadline):
-        ls_remote(named, MAIN, git_dir=mirror.git_dir)
+        ls_remote(named, MAIN)
 
     assert seen
     assert all(TOKEN.encode() not in one for one in seen)
 
 
-def test_a_token_that_others_may_read_is_not_used(
-    over_https: Remote, mirror: Mirror, tmp_path: Path
-) -> None:
+def test_a_token_that_others_may_read_is_not_used(over_https: Remote, tmp_path: Path) -> None:
     file = token_file(tmp_path)
     file.chmod(0o644)
     named = Remote("remote", over_https.url, ca_file=over_https.ca_file, token_file=file)
 
     with pytest.raises(UnsafeKeyFile):
-        ls_remote(named, MAIN, git_dir=mirror.git_dir)
+        ls_remote(named, MAIN)
 
 
 @pytest.mark.parametrize("token", ["", "two\nlines", "caf\u00e9", "bell\a"])
-def test_a_token_is_one_printable_line(
-    over_https: Remote, mirror: Mirror, tmp_path: Path, token: str
-) -> None:
+def test_a_token_is_one_printable_line(over_https: Remote, tmp_path: Path, token: str) -> None:
     file = token_file(tmp_path, token)
     named = Remote("remote", over_https.url, ca_file=over_https.ca_file, token_file=file)
 
     with pytest.raises(BadToken):
-        ls_remote(named, MAIN, git_dir=mirror.git_dir)
+        ls_remote(named, MAIN)
 
 
 def test_nobody_is_followed_to_another_host_with_our_token(
     over_https: Remote,
     upstream: GitRepository,
-    mirror: Mirror,
     manner: Manner,
     authority: tuple[Path, Path],
     tmp_path: Path,
@@ -258,7 +251,7 @@ def test_nobody_is_followed_to_another_host_with_our_token(
         )
 
         with pytest.raises(RedirectRefused):
-            ls_remote(named, MAIN, git_dir=mirror.git_dir)
+            ls_remote(named, MAIN)
 
     assert elsewhere.seen == []
 
@@ -275,7 +268,6 @@ def test_nobody_is_followed_to_another_host_with_our_token(
 )
 def test_what_a_server_answers_is_told_apart(
     over_https: Remote,
-    mirror: Mirror,
     manner: Manner,
     status: int,
     error: type[ControllerError],
@@ -283,26 +275,26 @@ def test_what_a_server_answers_is_told_apart(
     manner.status = status
 
     with pytest.raises(error):
-        ls_remote(over_https, MAIN, git_dir=mirror.git_dir)
+        ls_remote(over_https, MAIN)
 
 
-def test_a_silent_server_costs_no_more_than_the_deadline(mirror: Mirror) -> None:
+def test_a_silent_server_costs_no_more_than_the_deadline() -> None:
     with silent_listener() as port:
         silent = Remote("remote", f"https://127.0.0.1:{port}/a.git", look_seconds=0.5)
         started = time.monotonic()
 
         with pytest.raises(RemoteDeadline):
-            ls_remote(silent, MAIN, git_dir=mirror.git_dir)
+            ls_remote(silent, MAIN)
 
     assert time.monotonic() - started < 5
 
 
-def test_a_port_that_nobody_listens_on_is_unreachable(mirror: Mirror) -> None:
+def test_a_port_that_nobody_listens_on_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
     with pytest.raises(RemoteUnreachable):
-        ls_remote(Remote("remote", f"https://127.0.0.1:{port}/a.git"), MAIN, git_dir=mirror.git_dir)
+        ls_remote(Remote("remote", f"https://127.0.0.1:{port}/a.git"), MAIN)
 
 
 def test_a_dripping_server_is_given_up_and_leaves_nothing(
@@ -363,13 +355,13 @@ def test_a_pack_that_is_as_large_as_allowed_is_taken(
 
 @pytest.mark.stops("endless-data.fetch")
 def test_references_without_end_are_refused_by_their_memory(
-    over_https: Remote, mirror: Mirror, manner: Manner
+    over_https: Remote, manner: Manner
 ) -> None:
     manner.refs_without_end = True
     patient = Remote("remote", over_https.url, ca_file=over_https.ca_file, look_seconds=90)
 
     with pytest.raises(RemoteTooLarge):
-        ls_remote(patient, MAIN, git_dir=mirror.git_dir)
+        ls_remote(patient, MAIN)
 
 
 # Objects and names
@@ -400,20 +392,20 @@ def test_a_branch_is_no_tag_of_the_same_name_and_no_longer_name(
     git(upstream.path, "update-ref", "refs/tags/main", first.hex())
     git(upstream.path, "update-ref", "refs/a/refs/heads/main", first.hex())
 
-    assert ls_remote(over_https, MAIN, git_dir=mirror.git_dir) == tip(upstream)
+    assert ls_remote(over_https, MAIN) == tip(upstream)
     assert mirror.fetch(over_https, MAIN) == tip(upstream)
 
     git(upstream.path, "update-ref", "-d", MAIN)
-    assert ls_remote(over_https, MAIN, git_dir=mirror.git_dir) is None
+    assert ls_remote(over_https, MAIN) is None
     with pytest.raises(BranchGone):
         mirror.fetch(over_https, MAIN)
 
 
 def test_a_short_name_is_refused_before_anybody_is_asked(
-    over_https: Remote, mirror: Mirror, manner: Manner
+    over_https: Remote, manner: Manner
 ) -> None:
     with pytest.raises(BadBranchName):
-        ls_remote(over_https, "main", git_dir=mirror.git_dir)
+        ls_remote(over_https, "main")
 
     assert manner.seen == []
 
@@ -437,7 +429,7 @@ def test_a_branch_is_seen_fetched_and_pushed_over_ssh(
 ) -> None:
     found = over_ssh(sshd, upstream, client_key, sshd.known_hosts(tmp_path / "known hosts 100%"))
 
-    assert ls_remote(found, MAIN, git_dir=mirror.git_dir) == tip(upstream)
+    assert ls_remote(found, MAIN) == tip(upstream)
     assert mirror.fetch(found, MAIN) == tip(upstream)
     mirror.repository.move("refs/heads/audit/one", None, tip(upstream))
     push(found, "refs/heads/audit/one", git_dir=mirror.git_dir, old=None)
@@ -449,49 +441,49 @@ def test_a_branch_is_seen_fetched_and_pushed_over_ssh(
 
 
 def test_a_host_with_another_key_is_refused(
-    sshd: SshServer, upstream: GitRepository, mirror: Mirror, client_key: Path, tmp_path: Path
+    sshd: SshServer, upstream: GitRepository, client_key: Path, tmp_path: Path
 ) -> None:
     with ssh_server(upstream.path.parent, client_key) as other:
         wrong = sshd.known_hosts(tmp_path / "known_hosts", other.host_key)
 
         with pytest.raises(HostKeyRefused):
-            ls_remote(over_ssh(sshd, upstream, client_key, wrong), MAIN, git_dir=mirror.git_dir)
+            ls_remote(over_ssh(sshd, upstream, client_key, wrong), MAIN)
 
     assert sshd.ran == []
 
 
 def test_a_host_that_is_not_known_is_refused(
-    sshd: SshServer, upstream: GitRepository, mirror: Mirror, client_key: Path, tmp_path: Path
+    sshd: SshServer, upstream: GitRepository, client_key: Path, tmp_path: Path
 ) -> None:
     nobody = tmp_path / "known_hosts"
     nobody.touch()
 
     with pytest.raises(HostKeyRefused):
-        ls_remote(over_ssh(sshd, upstream, client_key, nobody), MAIN, git_dir=mirror.git_dir)
+        ls_remote(over_ssh(sshd, upstream, client_key, nobody), MAIN)
 
 
 def test_a_key_that_the_server_does_not_know_is_told(
-    sshd: SshServer, upstream: GitRepository, mirror: Mirror, tmp_path: Path
+    sshd: SshServer, upstream: GitRepository, tmp_path: Path
 ) -> None:
     other = make_client_key(tmp_path / "other")
     known_hosts = sshd.known_hosts(tmp_path / "known_hosts")
 
     with pytest.raises(CredentialsRefused):
-        ls_remote(over_ssh(sshd, upstream, other, known_hosts), MAIN, git_dir=mirror.git_dir)
+        ls_remote(over_ssh(sshd, upstream, other, known_hosts), MAIN)
 
 
 def test_a_key_that_others_may_read_is_not_used(
-    sshd: SshServer, upstream: GitRepository, mirror: Mirror, client_key: Path, tmp_path: Path
+    sshd: SshServer, upstream: GitRepository, client_key: Path, tmp_path: Path
 ) -> None:
     client_key.chmod(0o640)
     known_hosts = sshd.known_hosts(tmp_path / "known_hosts")
 
     with pytest.raises(UnsafeKeyFile):
-        ls_remote(over_ssh(sshd, upstream, client_key, known_hosts), MAIN, git_dir=mirror.git_dir)
+        ls_remote(over_ssh(sshd, upstream, client_key, known_hosts), MAIN)
 
 
 def test_a_server_that_says_nothing_over_ssh_costs_no_more_than_the_deadline(
-    upstream: GitRepository, mirror: Mirror, client_key: Path, tmp_path: Path
+    upstream: GitRepository, client_key: Path, tmp_path: Path
 ) -> None:
     with ssh_server(upstream.path.parent, client_key, is_silent=True) as sshd:
         silent = Remote(
@@ -504,7 +496,7 @@ def test_a_server_that_says_nothing_over_ssh_costs_no_more_than_the_deadline(
         before = orphans_of_git()
 
         with pytest.raises(RemoteDeadline):
-            ls_remote(silent, MAIN, git_dir=mirror.git_dir)
+            ls_remote(silent, MAIN)
 
         assert sshd.ran
     assert orphans_of_git() <= before
@@ -516,13 +508,13 @@ def test_a_server_that_says_nothing_over_ssh_costs_no_more_than_the_deadline(
 def test_a_branch_is_seen_and_fetched_from_a_file(upstream: GitRepository, mirror: Mirror) -> None:
     here = Remote("remote", f"file://{upstream.path}")
 
-    assert ls_remote(here, MAIN, git_dir=mirror.git_dir) == tip(upstream)
+    assert ls_remote(here, MAIN) == tip(upstream)
     assert mirror.fetch(here, MAIN) == tip(upstream)
 
 
-def test_a_file_that_is_not_there_is_absent(tmp_path: Path, mirror: Mirror) -> None:
+def test_a_file_that_is_not_there_is_absent(tmp_path: Path) -> None:
     with pytest.raises(RemoteAbsent):
-        ls_remote(Remote("remote", f"file://{tmp_path}/none.git"), MAIN, git_dir=mirror.git_dir)
+        ls_remote(Remote("remote", f"file://{tmp_path}/none.git"), MAIN)
 
 
 def test_a_damaged_object_of_the_remote_is_not_taken(

@@ -57,7 +57,6 @@ REASONS = {
         "without a note nothing is removed, and packs are copied again"
     ),
     "mirrorpacks._packs: FileNotFoundError": "the pack of an index went meanwhile",
-    "remoteaddress._parts: ValueError": "a port that is none; refused below",
     "watch._wakes: FileNotFoundError": "a folder went; the next round looks which are there",
     "watch._facts: FileNotFoundError, NotADirectoryError": "no file is one state of it",
     # Packing the trail, in the background

@@ -222,10 +222,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content[: manner.cut_after_bytes])
             return
         if manner.drips and is_pack:
-            for at in range(0, len(content), 2):
+            half = len(content) // 2
+            self.wfile.write(content[:half])
+            for at in range(half, len(content), 2):
                 self.wfile.write(content[at : at + 2])
-                if self.server.ending.wait(1):
+                if self.server.ending.wait(1) or not manner.drips:
                     return
+            return
         self.wfile.write(content)
 
 
