@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from controller.adapters.git import GitRepository
@@ -42,6 +43,8 @@ from tests.support.gitservers import (
     make_client_key,
     silent_listener,
     ssh_server,
+    system_sshd,
+    why_no_system_sshd,
 )
 from tests.support.repositories import ALICE, MAIN, bare
 from tests.support.trees import git
@@ -500,6 +503,29 @@ def test_a_server_that_says_nothing_over_ssh_costs_no_more_than_the_deadline(
 
         assert sshd.ran
     assert orphans_of_git() <= before
+
+
+@pytest.mark.skipif(why_no_system_sshd() is not None, reason=str(why_no_system_sshd()))
+def test_the_systems_sshd_is_fetched_from_and_pushed_to(
+    upstream: GitRepository, mirror: Mirror, client_key: Path, tmp_path: Path
+) -> None:
+    with system_sshd(tmp_path, client_key) as sshd:
+        address = f"{sshd.address}{upstream.path}"
+        known = sshd.known_hosts(tmp_path / "known_hosts")
+        found = Remote("remote", address, ssh_key=client_key, known_hosts=known, seconds=20)
+        other = make_client_key(tmp_path / "other")
+        stranger = Remote("remote", address, ssh_key=other, known_hosts=known, seconds=20)
+
+        assert ls_remote(found, MAIN) == tip(upstream)
+        assert mirror.fetch(found, MAIN) == tip(upstream)
+        mirror.repository.move("refs/heads/audit/one", None, tip(upstream))
+        push(found, "refs/heads/audit/one", git_dir=mirror.git_dir, old=None)
+        assert upstream.target("refs/heads/audit/one") == tip(upstream)
+        with pytest.raises(CredentialsRefused):
+            ls_remote(stranger, MAIN)
+        sshd.known_hosts(known, asyncssh.generate_private_key("ssh-ed25519"))
+        with pytest.raises(HostKeyRefused):
+            ls_remote(found, MAIN)
 
 
 # file

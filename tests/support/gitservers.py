@@ -4,6 +4,8 @@ import asyncio
 import base64
 import ipaddress
 import os
+import pwd
+import shutil
 import socket
 import ssl
 import subprocess
@@ -367,6 +369,61 @@ async def _close(acceptor: asyncssh.SSHAcceptor) -> None:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+def why_no_system_sshd() -> str | None:
+    """Return why the system's own sshd cannot be run here, or `None`."""
+    if _sshd() is None:
+        return "needs sshd (OpenSSH's server)"
+    if os.geteuid() == 0:
+        try:
+            pwd.getpwnam("sshd")
+        except KeyError:
+            return "needs the account sshd, which root's sshd runs as"
+    return None
+
+
+@contextmanager
+def system_sshd(folder: Path, client_key: Path) -> Iterator[SshServer]:
+    """Run the system's sshd for whoever runs the tests and has this private key."""
+    program = _sshd()
+    assert program is not None
+    host_key = asyncssh.generate_private_key("ssh-ed25519")
+    key_file = folder / "host_key"
+    host_key.write_private_key(key_file)
+    key_file.chmod(0o600)
+    authorized = folder / "authorized_keys"
+    asyncssh.read_private_key(client_key).write_public_key(authorized)
+    with socket.create_server((HOST, 0)) as free:
+        port = free.getsockname()[1]
+    settings = {
+        "ListenAddress": f"{HOST}:{port}",
+        "HostKey": key_file,
+        "AuthorizedKeysFile": authorized,
+        "PidFile": "none",
+        "PasswordAuthentication": "no",
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "AcceptEnv": "GIT_PROTOCOL",
+    }
+    if os.geteuid() == 0:
+        settings["PermitRootLogin"] = "prohibit-password"
+    file = folder / "sshd_config"
+    file.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    with subprocess.Popen(
+        [program, "-D", "-e", "-f", str(file)], stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stderr is not None
+        assert "listening" in child.stderr.readline()
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        yield SshServer(f"ssh://{user}@{HOST}:{port}", port, host_key)
+        child.terminate()
+
+
+def _sshd() -> str | None:
+    # It runs itself again for each connection, so it wants to be told where it is.
+    places = [*os.get_exec_path(), "/usr/sbin", "/usr/local/sbin"]
+    return shutil.which("sshd", path=os.pathsep.join(places))
 
 
 def make_client_key(file: Path) -> Path:
