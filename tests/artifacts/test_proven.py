@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.artifacts.levels import children
+from controller.artifacts.levels import children, level
 from controller.artifacts.merkle import DictMemory, files_root
 from controller.artifacts.merkle_record import Record
 from controller.artifacts.proven import Directories, Proven, Unproven
@@ -210,6 +210,44 @@ def test_one_id_with_two_digests_is_refused() -> None:
 
     with pytest.raises(Unproven, match="two digests"):
         children(liar, other, "f")
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["old first", "new first"])
+def test_a_folder_and_what_it_became_are_both_read(turned: bool) -> None:
+    objects, memory = MemoryObjects(), DictMemory()
+    old, new = objects.tree(TREE), objects.tree(OTHER)
+    roots = {old: files_root(objects, old, "f", memory).root}
+    roots[new] = files_root(objects, new, "f", memory, base=old).root
+    assert memory.records[new].before() is memory.records[old]
+    proven = Proven(objects, memory, roots)
+    trees = [new, old] if turned else [old, new]
+
+    found = {tree: [proven.read(file.oid) for file in files(proven, tree, "f")] for tree in trees}
+
+    assert found[old] == [b"id\n1\n", b"id\n2\n", b"{}"]
+    assert found[new] == [b"id\n1\n", b"id\n9\n", b"{}"]
+
+
+@pytest.mark.stops("insider.memory")
+@pytest.mark.parametrize("with_digests", [False, True])
+def test_a_change_that_gives_a_known_id_another_digest_is_refused(with_digests: bool) -> None:
+    objects, memory = MemoryObjects(), DictMemory()
+    other, old = objects.tree({"c": b"9"}), objects.tree({"a": b"1"})
+    evil = objects.tree({"a": b"9"})
+    roots = {tree: files_root(objects, tree, "f", memory).root for tree in (other, old)}
+    record = memory.records[old]
+    if with_digests:
+        assert record.digests is not None
+    (entry,) = children(objects, evil, "f")
+    lie = record.changed(level(objects.read(evil), "f"), {"a": record["a"]._replace(oid=entry.oid)})
+    memory.put(evil, lie, None)
+    roots[evil] = Digest(lie.digest.hex())
+    proven = Proven(objects, memory, roots)
+    children(proven, other, "f")
+    children(proven, old, "f")
+
+    with pytest.raises(Unproven, match="two digests"):
+        children(proven, evil, "f")
 
 
 def read_through(folder: Folder, before: Directories) -> list[bytes]:
