@@ -56,6 +56,7 @@ POLICY_MOST, POLICIES_MOST, TOP_MOST = MIB, 16 * MIB, 64 * KIB
 SUBJECTS_MOST, VERSION_STEP_MOST, COMMITS_MOST = 10_000, 1000, 100_000
 FOLDER_MOST, LOOK_MOST, LOOK_MORE, LOOK_EACH = 256 * KIB, 16 * MIB, 16 * KIB, KIB
 RELEASES_MOST, JUDGED_TIMES, VOUCHED_TIMES = 16 * MIB, 8, 16
+ROOTS_SIZE_MOST = 16 * MIB
 NOTE_MOST, NOTE_LINES_MOST = MIB, 100
 REMEMBERED_MOST, RAWS_MOST, ANCESTORS_MOST = 50_000, 64, 1_000_000
 GIT_SECONDS = 120.0
@@ -1567,6 +1568,10 @@ class Roots:
         if envelopes not in self.chains:
             if len(envelopes) > ROOTS_MOST:
                 raise Refusal("trust.root_too_large", "trust/root", f"more than {ROOTS_MOST} roots")
+            size = sum(self.objects.header(oid, "trust/root")[1] for oid in envelopes)
+            if size > ROOTS_SIZE_MOST:
+                what = f"{size} bytes of roots to follow, at most {ROOTS_SIZE_MOST} are read"
+                raise Refusal("roots.too_large", "trust/root", what, "pin a newer root")
             root = self.pinned
             for version, oid in enumerate(envelopes, start=self.pinned.version + 1):
                 where = root_path(version)

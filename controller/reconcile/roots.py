@@ -10,9 +10,12 @@ from controller.artifacts import layout, walk
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import History, Objects, Oid
 from controller.reconcile.lookback import Lookback
-from controller.source.budget import TOO_COSTLY
+from controller.source.budget import BEGIN_ANEW, TOO_COSTLY
 from controller.trust import root
 from controller.trust.envelope import parse
+
+ROOTS_SIZE_MAX_BYTES = 16 * 1024 * 1024
+"""The roots that lead from the pinned one to the newest: some 1,000 of 16 KiB."""
 
 
 class RootRemoved(Untrusted):
@@ -26,6 +29,20 @@ class RootRemoved(Untrusted):
             hint=f"the chain of roots is append-only: git checkout {since.hex()[:12]} -- {path}",
         )
         self.path, self.since = path, since
+
+
+class RootsTooLarge(Untrusted):
+    """The roots to follow are together larger than any real chain."""
+
+    code = "roots.too_large"
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(
+            f"{layout.ROOT_DIR}: the roots to follow have {size_bytes:,} bytes together, more than "
+            f"the {ROOTS_SIZE_MAX_BYTES:,} we read",
+            hint=f"pin a newer root; where they are nobody's roots, {BEGIN_ANEW}",
+        )
+        self.size_bytes = size_bytes
 
 
 class RootsNotWhole(Untrusted):
@@ -55,7 +72,12 @@ def roots_after(
     missing = next((one for one in range(version + 1, last + 1) if one not in found), None)
     if missing is not None:
         raise RootsNotWhole(missing)
-    return tuple(_envelope(history, found[one], one) for one in range(version + 1, last + 1))
+    later = {one: found[one] for one in range(version + 1, last + 1)}
+    # None of them is believed before the one below it, and all would be in memory by then.
+    size_bytes = sum(history.header(oid).size_bytes for oid in later.values())
+    if size_bytes > ROOTS_SIZE_MAX_BYTES:
+        raise RootsTooLarge(size_bytes)
+    return tuple(_envelope(history, oid, one) for one, oid in later.items())
 
 
 def check_kept(history: History, commit: Oid, *, since: Oid | None) -> Mapping[int, Oid]:

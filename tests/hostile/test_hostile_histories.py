@@ -195,6 +195,24 @@ def test_a_history_of_releases_that_nobody_signed_costs_little(
     meet(Attack(build, *refused))
 
 
+def test_a_chain_of_very_many_large_roots_is_refused_unread(
+    host: Host, meet: Callable[[Attack], None]
+) -> None:
+    large = host.put("blob", envelope(b"x" * 370_000))
+
+    def build(host: Host) -> Oid:
+        folder = host.shop.repository.entry(host.shop.tree, layout.ROOT_DIR)
+        assert folder is not None
+        kept = parsed(host.shop.repository.read(folder))
+        more = {b"%d.root.json" % number: (FILE, large) for number in range(2, 6000)}
+        tree = raw_tree(
+            ordered((mode, name, oid) for name, (mode, oid) in {**more, **kept}.items())
+        )
+        return host.graft(host.shop.tip, layout.ROOT_DIR, host.put("tree", tree))
+
+    meet(Attack(build, (3, "the roots to follow have"), (1, "trust/roots.too_large")))
+
+
 @pytest.mark.parametrize("attack", WIDE.values(), ids=WIDE.keys())
 def test_a_history_of_wide_folders_costs_no_more_than_its_commits(
     attack: Attack, meet: Callable[[Attack], None]

@@ -155,3 +155,23 @@ def test_a_branch_that_is_too_much_begins_anew_and_every_host_goes_on(
         assert verifier(owners, *words).returncode == 0
     trail = verifier(owners, "audit", "--controller", "countersign")
     assert trail.returncode == 0, trail.stderr
+
+
+@pytest.mark.slow
+def test_a_branch_that_held_what_is_no_root_begins_anew(owners: Owners, tmp_path: Path) -> None:
+    sane = owners.shop.tip
+    owners.shop.commit({"trust/root/2.root.json": b"not a root"})
+    assert owners.refused() == "trust.malformed_envelope"
+    owners.shop.commit({"trust/root/2.root.json": None})
+    removed = owners.shop.tip
+    owners.shop.publish(add=[NEW_RANGE])
+    assert owners.refused() == "roots.removed"
+
+    folder = laptop(owners, tmp_path / "laptop")
+    good = owners.git("rev-list", "--reverse", f"{removed.hex()}..{owners.shop.tip.hex()}")
+    for block in BLOCKS:
+        types(block, folder, owners, SANE=sane.hex(), GOOD=" ".join(good.split()))
+
+    assert owners.reconcile() == 2
+    assert validate(owners, ends=0).exit_code == 0
+    assert verifier(owners, "repository").returncode == 0

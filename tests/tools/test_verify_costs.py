@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from controller.adapters.git import Author, commit_content
-from controller.artifacts.layout import BundleId
+from controller.artifacts.layout import BundleId, root_path
 from controller.artifacts.release import LiveBundle, ReleaseRef, ReleaseStatement
 from controller.authoring.chain import check_chain
 from controller.kernel.canonical import sha256
 from controller.kernel.errors import ControllerError
 from controller.kernel.instants import format_instant
 from controller.kernel.objects import Oid
+from controller.reconcile.roots import ROOTS_SIZE_MAX_BYTES
 from controller.source import budget
 from tests.support.trees import raw_tree
 from tests.support.world import NEW_RANGE, Shop
@@ -178,6 +179,19 @@ def test_releases_that_follow_one_another_cost_nothing(shop: Shop) -> None:
 
     assert size_bytes > budget.RELEASES_BYTES
     assert ours(shop, shop.tip) == theirs(shop, shop.tip) == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(32, "trust.threshold_not_met"), (33, "roots.too_large")]
+)
+def test_both_judges_follow_as_many_bytes_of_roots(shop: Shop, count: int, said: str) -> None:
+    size_bytes = ROOTS_SIZE_MAX_BYTES // 32
+    path, first = shop.next_root(lambda _: None, by=("alice",))
+    shop.commit({path: first + b" " * (size_bytes - len(first))})
+    data = shop.read(path)
+    shop.commit({root_path(number): data for number in range(3, count + 2)})
+
+    assert ours(shop, shop.tip) == theirs(shop, shop.tip) == said
 
 
 def test_both_judges_have_the_same_limits() -> None:
