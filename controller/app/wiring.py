@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -23,6 +24,8 @@ from controller.plan import guards
 from controller.policy.identifiers import Scheme
 from controller.reconcile.rails import Rails, RailSet
 from controller.reconcile.world import World
+from controller.source.commits import Verify
+from controller.stores.control.clock import DatabaseClock
 
 APPLICATION = "countersign"
 JOIN_TRIES = 5
@@ -101,6 +104,9 @@ def world(settings: Settings, *, signs: bool = False) -> Iterator[World]:
                 removed_rows=settings.guards.removed_rows,
                 small_rows=settings.guards.small_rows,
             ),
+            verify=Verify(settings.commits.verify),
+            max_staleness=timedelta(seconds=settings.heartbeat.max_staleness_seconds),
+            witness=DatabaseClock(connection),
         )
 
 

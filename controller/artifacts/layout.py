@@ -6,6 +6,7 @@ bundles/<rail>/<name>/draft.json               bundles/<rail>/<name>/files/…
 bundles/<rail>/<name>/versions/<v>/bundle.json, bundle.dsse.json, bundle.<signer>.dsse.json
 environments/<env>/release.json, release.dsse.json, release.<signer>.dsse.json
 environments/<env>/rollback.dsse.json          environments/<env>/acks/<name>.dsse.json
+environments/<env>/heartbeat.dsse.json
 ```
 """
 
@@ -152,6 +153,11 @@ def release_path(environment: str) -> str:
 def rollback_path(environment: str) -> str:
     """Return where a signed rollback statement may stand."""
     return f"environments/{environment}/rollback.dsse.json"
+
+
+def heartbeat_path(environment: str) -> str:
+    """Return where an environment's newest heartbeat stands."""
+    return f"environments/{environment}/heartbeat.dsse.json"
 
 
 def acks_dir(environment: str) -> str:

@@ -19,6 +19,9 @@ from controller.plan.live import LiveVersion
 from controller.plan.plan import Plan, make_plan
 from controller.reconcile.acks import Acknowledged, acknowledged
 from controller.reconcile.admit import Admitted, Memories, admit
+from controller.reconcile.clock import check_clock
+from controller.reconcile.commits import check_commits
+from controller.reconcile.freshness import freshness
 from controller.reconcile.inspect import Learnt, inspect
 from controller.reconcile.pinned import check_pin
 from controller.reconcile.succession import (
@@ -68,6 +71,11 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
     if world.baseline is None:
         raise NoBaseline
     repository = world.repository
+    check_clock(
+        now,
+        seen=before.max_time_seen if before is not None else None,
+        database=world.witness.now() if world.witness is not None else None,
+    )
     memory = world.memory()
     accepted = world.recall.known(world.environment, before)
     release = signed_release(
@@ -86,6 +94,7 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
         now,
         spent=_spent(world, before, release),
     )
+    _watch(world, before, release, now)
     applied = accepted.live
     rails = world.rails.at(repository, release.tree)
     known = accepted.bundle_versions
@@ -131,6 +140,30 @@ def decide(world: World, before: Applied | None, target: Oid, now: datetime) -> 
         kind,
         memory,
     )
+
+
+def _watch(world: World, before: Applied | None, release: SignedRelease, now: datetime) -> None:
+    """Raise where a new commit is not signed as this host asks, or a heartbeat is yet to come."""
+    root = release.root.root
+    check_commits(
+        world.repository,
+        root,
+        release.commit,
+        since=before.commit if before is not None else world.baseline,
+        verify=world.verify,
+        now=now,
+        memory=world.recall.commits,
+    )
+    beat = freshness(
+        world.repository,
+        release.commit,
+        world.environment,
+        root,
+        now,
+        max_staleness=world.max_staleness,
+        memory=world.recall.verified,
+    ).heartbeat
+    check_clock(now, heartbeat=beat.created if beat is not None else None)
 
 
 def _trips(world: World, plan: Plan) -> tuple[Trip, ...]:

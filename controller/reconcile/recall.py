@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from controller.adapters.postgres import Connection, reading
 from controller.artifacts.proven import Directories
 from controller.audit.publish import LastWritten
+from controller.reconcile.commits import VerifiedCommits
 from controller.stores.control import known
 from controller.stores.control import store as control
 from controller.stores.control.known import Known
@@ -46,6 +47,7 @@ class Recall:
         self.verified = LatestRemembered()
         self.directories = Directories()
         self.written = LastWritten()
+        self.commits = VerifiedCommits()
 
     def known(self, environment: str, before: Applied | None) -> Known:
         """Return what was accepted up to one state of production.

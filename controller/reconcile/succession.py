@@ -33,7 +33,7 @@ from controller.trust.root import NoRole, Root, TrustedRoot
 from controller.trust.verify import Verified
 
 _Link: TypeAlias = tuple[Oid, Digest, ReleaseStatement]
-_BESIDE = ("acks", "rollback.dsse.json")
+_BESIDE = ("acks", "rollback.dsse.json", "heartbeat.dsse.json")
 
 
 class NoRelease(Refused):

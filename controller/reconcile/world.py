@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from controller.adapters.git import GitRepository
@@ -13,11 +14,14 @@ from controller.plan.guards import Limits
 from controller.reconcile.leading import Lead, leading
 from controller.reconcile.rails import Rails
 from controller.reconcile.recall import Recall
+from controller.source.commits import Verify
 from controller.source.repository import NoBranch
 from controller.stores.control.memory import DatabaseMemory
 from controller.stores.control.model import Lease
 from controller.trust.root import Pin
 from controller.trust.sign import Signer
+
+MAX_STALENESS = timedelta(hours=2)
 
 
 class NoBaseline(Refused):
@@ -49,6 +53,12 @@ class World:
     limits: Limits = field(default_factory=Limits)
     lead: Lead | None = None
     """The lease that a controller which goes on running holds; a command takes its own."""
+    verify: Verify = Verify.NONE
+    """Which commits this host wants signed."""
+    max_staleness: timedelta = MAX_STALENESS
+    """How old a heartbeat may be."""
+    witness: Clock | None = None
+    """The database's clock, which this host's is held against."""
     recall: Recall = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

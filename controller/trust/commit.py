@@ -14,7 +14,7 @@ from controller.kernel.errors import Untrusted
 from controller.kernel.objects import Oid
 from controller.trust import sshsig
 from controller.trust.core import reason_not_in_force
-from controller.trust.keys import KeyId, PublicKey
+from controller.trust.keys import KeyId, PublicKey, parse_public_blob
 from controller.trust.sshwire import MalformedSsh
 
 SIZE_MAX_BYTES = 1024 * 1024
@@ -121,6 +121,19 @@ def verify_commit(raw: bytes, keys: Iterable[PublicKey], now: datetime) -> KeyId
     if reason:
         raise CommitNotTrusted(f"key {key.id} {reason}", key=key.id)
     return key.id
+
+
+def named_key(commit: ParsedCommit) -> str:
+    """Return the id of the key that a commit's signature names, '' where it names none we read.
+
+    A hint whom to ask, never a proof.
+    """
+    if commit.signature is None:
+        return ""
+    try:
+        return parse_public_blob(sshsig.key_blob(commit.signature)).id
+    except Untrusted:
+        return ""  # Whatever it names, no root could.
 
 
 def with_signature(content: bytes, armored: str) -> bytes:

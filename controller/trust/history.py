@@ -149,12 +149,14 @@ class ClockBehind(Unavailable):
 
     code = "trust.clock_behind"
 
-    def __init__(self, now: datetime, max_time_seen: datetime) -> None:
+    def __init__(self, now: datetime, max_time_seen: datetime, *, witness: str = "a pass") -> None:
         super().__init__(
-            f"the clock says {format_instant(now)} after {format_instant(max_time_seen)} was seen",
-            hint="set the host's clock",
+            f"the clock says {format_instant(now)} after {format_instant(max_time_seen)} was seen, "
+            f"by {witness}",
+            hint="set the host's clock by NTP (timedatectl set-ntp true), or whatever is ahead of "
+            "it: wait until the hour that was seen has come, or commit another heartbeat",
         )
-        self.now, self.max_time_seen = now, max_time_seen
+        self.now, self.max_time_seen, self.witness = now, max_time_seen, witness
 
 
 class BundleEquivocation(Untrusted):

@@ -269,3 +269,6 @@ SELECT id, at, name, severity, actor, revision, commit, message, facts
   FROM (SELECT * FROM controller.event WHERE environment = %(environment)s
          ORDER BY id DESC LIMIT %(limit)s) AS newest
  ORDER BY id;
+
+-- name: read_clock
+SELECT clock_timestamp() AS now;
