@@ -101,7 +101,7 @@ def ls_remote(remote: Remote, ref: str) -> Oid | None:
         remote,
         Path(_OFF),  # it takes no repository of ours, so none can lead it elsewhere
         seconds=remote.look_seconds,
-        bounds=Bounds(SAID_MAX_BYTES, memory_bytes=LOOK_MEMORY_BYTES),
+        bounds=Bounds(SAID_MAX_BYTES, memory_bytes=LOOK_MEMORY_BYTES, terminal=True),
         ref=ref,
     ).stdout
     for line in said.decode("ascii", "replace").splitlines():
@@ -129,7 +129,9 @@ def fetch(
         remote,
         git_dir,
         seconds=remote.seconds,
-        bounds=Bounds(SAID_MAX_BYTES, file_bytes=file_bytes, memory_bytes=FETCH_MEMORY_BYTES),
+        bounds=Bounds(
+            SAID_MAX_BYTES, file_bytes=file_bytes, memory_bytes=FETCH_MEMORY_BYTES, terminal=True
+        ),
         keep=keep,
         ref=ref,
     )
@@ -151,7 +153,7 @@ def push(remote: Remote, ref: str, *, git_dir: Path, old: Oid | None) -> None:
         remote,
         git_dir,
         seconds=remote.seconds,
-        bounds=Bounds(SAID_MAX_BYTES, memory_bytes=FETCH_MEMORY_BYTES),
+        bounds=Bounds(SAID_MAX_BYTES, memory_bytes=FETCH_MEMORY_BYTES, terminal=True),
         ref=ref,
     )
 

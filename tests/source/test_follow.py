@@ -112,6 +112,21 @@ def test_an_unchanged_branch_writes_nothing_and_is_judged_no_more(
     assert {one: one.stat().st_mtime_ns for one in sorted(mirror.git_dir.rglob("*"))} == before
 
 
+@pytest.mark.parametrize("is_new", [False, True])
+def test_who_expects_news_sees_the_same(
+    follower: Follower, upstream: GitRepository, mirror: Mirror, is_new: bool
+) -> None:
+    kept = follower.look(NOW, whatever, expects_news=True).tip
+    expected = grow(upstream, "b") if is_new else kept
+
+    look = follower.look(NOW, accepted(mirror, kept), expects_news=True)
+
+    assert (look.tip, look.moved) == (expected, is_new)
+    git(upstream.path, "update-ref", "-d", MAIN)
+    with pytest.raises(BranchGone):
+        follower.look(NOW, whatever, expects_news=True)
+
+
 @pytest.mark.stops("rollback.force-push")
 def test_a_rewritten_branch_leaves_the_mirror_where_it_was_each_time(
     follower: Follower, upstream: GitRepository, mirror: Mirror
