@@ -17,7 +17,7 @@ def ask(database: Connection[Any], reason: str = "webhook") -> wake.Wake:
     return made
 
 
-def test_nobody_asked(database: Connection[Any]) -> None:
+def test_nobody_has_asked_for_a_look(database: Connection[Any]) -> None:
     assert not wake.read(database, "production").is_due
 
 
