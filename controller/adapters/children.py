@@ -11,16 +11,17 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 OUTPUT_MAX_BYTES = 64 * 1024 * 1024
 TERMINATION_SECONDS = 2.0
 
 _CHUNK_BYTES = 64 * 1024
+_ASK_SECONDS = 0.25
 _LOOK_SECONDS = 0.01
 _BLOCK_BYTES = 512  # what POSIX counts `ulimit -f` in
 # A hard limit of the host that is lower stays. Without the signal a write fails and says so.
@@ -28,6 +29,14 @@ _LIMITED = (
     """trap '' XFSZ; ulimit -S -f "$1" 2>/dev/null || :; ulimit -S -d "$2" 2>/dev/null || :; """
     'shift 2; exec "$@"'
 )
+
+
+Stopped: TypeAlias = Callable[[], bool]
+"""Says whether nobody wants an answer any more; asked four times a second."""
+
+
+class GaveUp(Exception):
+    """Nobody wants the answer any more, and the child was killed."""
 
 
 class Late(Exception):
@@ -50,6 +59,7 @@ class Bounds:
     file_bytes: int | None = None
     memory_bytes: int | None = None
     terminal: bool = False
+    stopped: Stopped | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ def run(
     bounds: Bounds = Bounds(),
     keep: Sequence[int] = (),
 ) -> Ended:
-    """Run a command to its end; raise `Late` or `TooMuch` once it was killed for it.
+    """Run a command to its end; raise `Late`, `TooMuch` or `GaveUp` once it was killed for it.
 
     `keep` are descriptors that the child inherits, with all its children.
     """
@@ -88,7 +98,7 @@ def run(
         pass_fds=keep,
     )
     try:
-        stdout, stderr = _talk(child, stdin, until, bounds.output_bytes)
+        stdout, stderr = _talk(child, stdin, until, bounds)
         status = child.wait(max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired:
         stop(child)
@@ -125,7 +135,7 @@ def _within(command: Sequence[str], bounds: Bounds) -> list[str]:
 
 
 def _talk(
-    child: "subprocess.Popen[bytes]", stdin: bytes, until: float, output_bytes: int
+    child: "subprocess.Popen[bytes]", stdin: bytes, until: float, bounds: Bounds
 ) -> tuple[bytes, bytes]:
     """Hand a child its input and return its output and its errors, both to their ends."""
     assert child.stdin is not None
@@ -143,10 +153,12 @@ def _talk(
             left = until - time.monotonic()
             if left <= 0:
                 raise subprocess.TimeoutExpired(child.args, 0)
-            for key, _ in selector.select(left):
+            if bounds.stopped is not None and bounds.stopped():
+                raise GaveUp
+            for key, _ in selector.select(min(left, _ASK_SECONDS) if bounds.stopped else left):
                 if key.fileobj is child.stdin:
                     rest = _give(child.stdin, rest, selector)
-                elif not _take(key.fd, said[key.fd], output_bytes):
+                elif not _take(key.fd, said[key.fd], bounds.output_bytes):
                     selector.unregister(key.fileobj)
     return bytes(said[child.stdout.fileno()]), bytes(said[child.stderr.fileno()])
 

@@ -52,6 +52,12 @@ class GitDeadline(DeadlinePassed):
     code = "git.deadline"
 
 
+class GitStopped(Unavailable):
+    """The `git` program was killed because nobody wanted its answer any more."""
+
+    code = "git.stopped"
+
+
 class GitSaidTooMuch(Refused):
     """The `git` program wrote more than we read, and was killed."""
 
@@ -134,6 +140,8 @@ def run_git(
         )
     except children.Late:
         raise GitDeadline(f"git {verb} took longer than {timeout_seconds:g} s") from None
+    except children.GaveUp:
+        raise GitStopped(f"git {verb} was stopped in order") from None
     except children.TooMuch:
         raise GitSaidTooMuch(verb, bounds.output_bytes) from None
     if ended.status != 0:

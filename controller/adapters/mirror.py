@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from controller.adapters import gitfaults, mirrorlock, mirrorpacks, remote
+from controller.adapters.children import Stopped
 from controller.adapters.files import sync_folder
 from controller.adapters.git import GitRepository
 from controller.adapters.gitcli import run_git
@@ -97,7 +98,14 @@ class Mirror:
         with mirrorlock.held(self.git_dir / _LOCK, wait_seconds=wait_seconds) as handle:
             yield handle
 
-    def fetch(self, source: Remote, ref: str, *, reserve_bytes: int = RESERVE_BYTES) -> Oid:
+    def fetch(
+        self,
+        source: Remote,
+        ref: str,
+        *,
+        reserve_bytes: int = RESERVE_BYTES,
+        stopped: Stopped | None = None,
+    ) -> Oid:
         """Fetch a branch of a remote into quarantine, every object checked; return its tip.
 
         Nothing that others read names it; `reserve_bytes` of the disk stay free. What a killed
@@ -114,7 +122,9 @@ class Mirror:
                     ref,
                     git_dir=self.git_dir,
                     into=into,
-                    file_bytes=min(source.size_max_bytes, room),
+                    bounds=remote.fetch_bounds(
+                        file_bytes=min(source.size_max_bytes, room), stopped=stopped
+                    ),
                     keep=(lock,),
                 )
             except RemoteTooLarge:

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from controller.adapters.children import Bounds
+from controller.adapters.children import Bounds, Stopped
 from controller.adapters.gitcli import (
     ChildEnvironment,
     GitDeadline,
@@ -90,18 +90,20 @@ _SSH_OPTIONS = {
 }
 
 
-def ls_remote(remote: Remote, ref: str) -> Oid | None:
+def ls_remote(remote: Remote, ref: str, *, stopped: Stopped | None = None) -> Oid | None:
     """Return where a branch stands at a remote; `None` where the remote has no such branch.
 
     `ref` is a full name; a tag of that name is another thing. Nothing is written, here or there.
-    Raises the errors of `remotefaults`.
+    Raises the errors of `remotefaults`, and `GitStopped` soon after `stopped` says so.
     """
     said = _git(
         ["ls-remote", "--quiet", "--refs", "--", remote.url, branch_ref(ref)],
         remote,
         Path(_OFF),  # it takes no repository of ours, so none can lead it elsewhere
         seconds=remote.look_seconds,
-        bounds=Bounds(SAID_MAX_BYTES, memory_bytes=LOOK_MEMORY_BYTES, terminal=True),
+        bounds=Bounds(
+            SAID_MAX_BYTES, memory_bytes=LOOK_MEMORY_BYTES, terminal=True, stopped=stopped
+        ),
         ref=ref,
     ).stdout
     for line in said.decode("ascii", "replace").splitlines():
@@ -112,12 +114,18 @@ def ls_remote(remote: Remote, ref: str) -> Oid | None:
 
 
 def fetch(
-    remote: Remote, ref: str, *, git_dir: Path, into: str, file_bytes: int, keep: Sequence[int] = ()
+    remote: Remote,
+    ref: str,
+    *,
+    git_dir: Path,
+    into: str,
+    bounds: Bounds,
+    keep: Sequence[int] = (),
 ) -> None:
     """Fetch a branch with all its history, check every object, and let `into` name it.
 
-    No file that git writes for it is larger than `file_bytes`. `keep` are descriptors that git
-    inherits. Whoever is killed meanwhile leaves `into` as it was, and files that `mirror` clears.
+    `bounds` are those that git gets, `keep` are descriptors that it inherits. Whoever is killed
+    meanwhile leaves `into` as it was, and files that `mirror` clears.
     """
     _git(
         [
@@ -129,15 +137,26 @@ def fetch(
         remote,
         git_dir,
         seconds=remote.seconds,
-        bounds=Bounds(
-            SAID_MAX_BYTES, file_bytes=file_bytes, memory_bytes=FETCH_MEMORY_BYTES, terminal=True
-        ),
+        bounds=bounds,
         keep=keep,
         ref=ref,
     )
 
 
-def push(remote: Remote, ref: str, *, git_dir: Path, old: Oid | None) -> None:
+def fetch_bounds(*, file_bytes: int | None = None, stopped: Stopped | None = None) -> Bounds:
+    """Return the bounds of a git that handles objects; no file of it gets larger than this."""
+    return Bounds(
+        SAID_MAX_BYTES,
+        file_bytes=file_bytes,
+        memory_bytes=FETCH_MEMORY_BYTES,
+        terminal=True,  # it asks nobody
+        stopped=stopped,
+    )
+
+
+def push(
+    remote: Remote, ref: str, *, git_dir: Path, old: Oid | None, stopped: Stopped | None = None
+) -> None:
     """Push a branch of ours if the remote's is still at `old` (`None`: it has none).
 
     Whether the new tip grew out of `old` is for the caller to know.
@@ -153,7 +172,7 @@ def push(remote: Remote, ref: str, *, git_dir: Path, old: Oid | None) -> None:
         remote,
         git_dir,
         seconds=remote.seconds,
-        bounds=Bounds(SAID_MAX_BYTES, memory_bytes=FETCH_MEMORY_BYTES, terminal=True),
+        bounds=fetch_bounds(stopped=stopped),
         ref=ref,
     )
 

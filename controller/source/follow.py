@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from controller.adapters import remote
+from controller.adapters.children import Stopped
 from controller.adapters.git import GitRepository
 from controller.adapters.mirror import Mirror
 from controller.adapters.remoteaddress import Remote
@@ -73,13 +74,14 @@ class Look:
 class Follower:
     """One branch of a remote and, where there is one, of a second; `mirror` keeps what they hold.
 
-    One thread alone uses it, with its mirror.
+    One thread alone looks. `stopped` says when nobody waits for its answer any more: git is killed.
     """
 
     mirror: Mirror
     branch: str
     first: Remote
     second: Remote | None = None
+    stopped: Stopped | None = None
 
     @property
     def ref(self) -> str:
@@ -97,13 +99,13 @@ class Follower:
         Who was told that the branch moved `expects_news`: then it is fetched at once, unasked,
         which saves a connection.
 
-        Raises what `may_follow` raises, `BranchGone`, `RemotesDiverge` and the errors of
-        `remotefaults`; then the mirror's branch is where it was.
+        Raises what `may_follow` raises, `BranchGone`, `RemotesDiverge`, `GitStopped` and the errors
+        of `remotefaults`; then the mirror's branch is where it was.
         """
         repository = self.mirror.repository
         before = repository.target(self.ref)
         if expects_news:
-            held = {one: self.mirror.fetch(one, self.ref) for one in self.remotes}
+            held = {one: self._fetched(one) for one in self.remotes}
         else:
             seen = {one: self._seen(one) for one in self.remotes}
             if before is not None and set(seen.values()) == {before}:
@@ -116,7 +118,7 @@ class Follower:
         return Look(now, tip, before)
 
     def _seen(self, source: Remote) -> Oid:
-        tip = remote.ls_remote(source, self.ref)
+        tip = remote.ls_remote(source, self.ref, stopped=self.stopped)
         if tip is None:
             raise BranchGone(source, self.ref)
         return tip
@@ -125,10 +127,15 @@ class Follower:
         """Return the tip once all of it is here: it may have moved on since it was seen."""
         if self.mirror.fetched(source) == seen:
             return seen
-        return self.mirror.fetch(source, self.ref)
+        return self._fetched(source)
+
+    def _fetched(self, source: Remote) -> Oid:
+        return self.mirror.fetch(source, self.ref, stopped=self.stopped)
 
 
-def push_branch(mirror: Mirror, target: Remote, ref: str) -> bool:
+def push_branch(
+    mirror: Mirror, target: Remote, ref: str, *, stopped: Stopped | None = None
+) -> bool:
     """Bring a remote's copy of a branch that we alone write up to ours; tell whether it was behind.
 
     Raises `BranchElsewhere`, and writes nothing, when the remote holds what did not come from us.
@@ -137,12 +144,12 @@ def push_branch(mirror: Mirror, target: Remote, ref: str) -> bool:
     ours = repository.target(ref)
     if ours is None:
         return False
-    theirs = remote.ls_remote(target, ref)
+    theirs = remote.ls_remote(target, ref, stopped=stopped)
     if theirs == ours:
         return False
     if theirs is not None and not _descends(repository, theirs, ours):
         raise BranchElsewhere(target, ref, theirs)
-    remote.push(target, ref, git_dir=mirror.git_dir, old=theirs)
+    remote.push(target, ref, git_dir=mirror.git_dir, old=theirs, stopped=stopped)
     return True
 
 

@@ -13,6 +13,7 @@ import asyncssh
 import pytest
 
 from controller.adapters.git import GitRepository
+from controller.adapters.gitcli import GitStopped
 from controller.adapters.keyfiles import UnsafeKeyFile
 from controller.adapters.mirror import Mirror
 from controller.adapters.remote import ls_remote, push
@@ -314,6 +315,19 @@ def test_a_dripping_server_is_given_up_and_leaves_nothing(
     assert orphans_of_git() <= before
     manner.drips = False
     assert mirror.fetch(hasty, MAIN) == tip(upstream)
+
+
+def test_a_fetch_that_nobody_waits_for_any_more_is_killed_and_leaves_nothing(
+    over_https: Remote, mirror: Mirror, manner: Manner
+) -> None:
+    manner.drips = True
+    until = time.monotonic() + 0.7
+
+    with pytest.raises(GitStopped):
+        mirror.fetch(over_https, MAIN, stopped=lambda: time.monotonic() > until)
+
+    assert time.monotonic() - until < 5
+    assert left_in(mirror) == []
 
 
 def test_a_pack_that_is_cut_off_is_fetched_again(
