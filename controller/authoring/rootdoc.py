@@ -21,6 +21,10 @@ ROLLBACK_AGE = "P30D"
 """How old a release may be that a new root lets people roll back to."""
 
 
+GRANTED_LATER = ("commit", "heartbeat")
+"""Roles that no first root has: the first key that is added makes them, and one owner is enough."""
+
+
 class BadProposal(Refused):
     """A change cannot be made to a root document."""
 
@@ -132,6 +136,8 @@ def next_payload(
     for name, keys in changes.add.items():
         for key in keys:
             document["keys"][key.public.id] = _key(key)
+            if name in GRANTED_LATER:
+                document["roles"].setdefault(name, {"keys": [], "threshold": 1})
             for role in _roles(document, name):
                 role["keys"] = list(dict.fromkeys([*role["keys"], key.public.id]))
     for name, threshold in changes.thresholds.items():
@@ -206,7 +212,10 @@ def _roles(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
     if isinstance(found, dict) and where:
         found = found.get(where)
     if not (isinstance(found, dict) and "keys" in found):
-        known = "root, bundle, release/<environment>, rollback/<environment>, audit/<controller>"
+        known = (
+            "root, bundle, release/<environment>, rollback/<environment>, audit/<controller>, "
+            "commit, heartbeat"
+        )
         raise BadProposal(f"the root has no role {name!r}", hint=f"roles are written {known}")
     return [found]
 

@@ -23,6 +23,7 @@ from controller.cli import (
     diff,
     doctor,
     export,
+    heartbeat,
     history,
     import_,
     init,
@@ -127,6 +128,9 @@ app.command("rollback", epilog="Example: countersign rollback --to 1 --key ../ke
 )
 app.command("ack", epilog="Example: countersign ack 5f0c… --reason merger --key ../keys/alice")(
     ack.ack
+)
+app.command("heartbeat", epilog="Example: countersign heartbeat --key ../keys/ci --hours 2")(
+    heartbeat.heartbeat
 )
 app.command("export", epilog="Example: countersign export card-bin/binlist@1 binlist.tar")(
     export.export

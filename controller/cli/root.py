@@ -426,6 +426,7 @@ def _roles(root: "Root") -> list[tuple[str, "Role[PublicKey]"]]:
         *((f"release/{name}", role) for name, role in root.release.items()),
         *((f"rollback/{name}", one.role) for name, one in root.rollback.items()),
         *((f"audit/{name}", role) for name, role in root.audit.items()),
+        *((role.name, role) for role in (root.commit, root.heartbeat) if role is not None),
     ]
 
 

@@ -127,6 +127,18 @@ def _ack(scene: Scene) -> list[Said]:
     return [scene.author("ack", "ab" * 32, "--unchecked", *why, *scene.key("alice"), *JSON)]
 
 
+def _heartbeat(scene: Scene) -> list[Said]:
+    run("key", "new", scene.path("keys", "ci"))
+    proposal, signed = scene.path("root-2.json"), scene.desk.home / "2.root.json"
+    key = f"heartbeat=ci:{scene.path('keys', 'ci.pub')}"
+    scene.author("root", "propose", "--add-key", key, "--out", proposal)
+    run("root", "sign", proposal, *scene.key("alice", "bob"))
+    shop = scene.desk.shop()
+    shop.commit({"trust/root/2.root.json": signed.read_bytes()})
+    shop.sync()
+    return [scene.author("heartbeat", *scene.key("ci"), *JSON)]
+
+
 def _import(scene: Scene) -> list[Said]:
     (scene.desk.home / "ranges.csv").write_text(BINLIST)
     named = ("--rail", "card-bin", "--name", "binlist", "--map", "binlist")
@@ -171,6 +183,7 @@ SCENES: dict[str, Callable[[Scene], list[Said]]] = {
     "promote": _promote,
     "rollback": _rollback,
     "ack": _ack,
+    "heartbeat": _heartbeat,
     "export": lambda scene: [scene.author("export", f"{CARDS}@1", scene.path("cards.tar"), *JSON)],
     "plan": _plan,
     "reconcile": _reconcile,

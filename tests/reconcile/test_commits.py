@@ -34,9 +34,9 @@ NOTE = "notes.txt"
 NEW = [Verify.HEAD, Verify.FIRST_PARENT, Verify.ALL]
 
 
-def signing(drawer: Shop, *people: str, **key: str) -> tuple[Oid, Root]:
+def signing(drawer: Shop, *people: str, not_after: str | None = None) -> tuple[Oid, Root]:
     """Let people sign commits; return the commit that says so and its root."""
-    since = granted(drawer, "commit", *people, **key)
+    since = granted(drawer, "commit", *people, not_after=not_after)
     pinned = roots.pin(drawer.pin.envelope, drawer.pin.sha256)
     later = drawer.read("trust/root/2.root.json")
     return since, roots.follow(pinned, [later]).root

@@ -6,7 +6,7 @@ import pytest
 
 from controller.adapters.git import GitRepository
 from controller.kernel.objects import Oid
-from controller.source import commits as module
+from controller.source.budget import HISTORY_BYTES
 from controller.source.commits import CommitsTooLarge, Verify, commits_after, read_commits
 from tests.support.repositories import ALICE, MAIN, bare
 from tests.support.trees import git
@@ -98,7 +98,7 @@ def test_where_nothing_is_new_nothing_is_verified(tmp_path: Path, verify: Verify
 
 def test_commits_are_read_within_bounds(tmp_path: Path) -> None:
     repository = bare(tmp_path, {"a": b"1"})
-    most = module.HISTORY_BYTES // 1_000_000 + 2
+    most = HISTORY_BYTES // 1_000_000 + 2
     for number in range(most):
         changes: dict[str, bytes | None] = {"a": str(number).encode()}
         repository.commit_files(MAIN, changes, message="long " * 200_000, author=ALICE)

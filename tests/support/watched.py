@@ -12,17 +12,21 @@ from tests.support.world import Shop
 HOUR = timedelta(hours=1)
 
 
-def granted(shop: Shop, role: str, *people: str, threshold: int = 1, **key: str) -> Oid:
+def granted(
+    shop: Shop, role: str, *people: str, threshold: int = 1, not_after: str | None = None
+) -> Oid:
     """Commit the next root, in which people whose keys may be new hold a role.
 
-    `key` are members of each new key: `not_before`, `not_after`.
+    `not_after` is when each new key ends.
     """
     named = [_signer(shop, name) for name in people]
 
     def change(document: dict[str, Any]) -> None:
         for name, signer in zip(people, named, strict=True):
             id_, line = signer.public.id, signer.public.line
-            new = {"public": line, "owner": name, "scheme": "ed25519", **key}
+            new = {"public": line, "owner": name, "scheme": "ed25519"}
+            if not_after is not None:
+                new["not_after"] = not_after
             document["keys"].setdefault(id_, new)
         ids = [signer.public.id for signer in named]
         document["roles"][role] = {"keys": ids, "threshold": threshold}
