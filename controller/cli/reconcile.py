@@ -69,11 +69,14 @@ def reconcile(
         _request(config, output, timeout)
         return
     from controller.adapters import gitpack
-    from controller.app import settings, wiring
+    from controller.app import following, looking, settings, wiring
     from controller.reconcile.cycle import converge
 
     named = settings.load(settings.named_file(config))
+    follower = following.follower(named)
     with deadline(timeout), wiring.world(named, signs=True) as world:
+        if follower is not None:
+            looking.look_once(follower, world)
         outcomes = []
         for outcome in converge(world):
             outcomes.append(outcome)
