@@ -183,6 +183,61 @@ class DaemonSection(_Section):
     stop_seconds: float = Field(default=30, gt=0, description="how long a role may take to end")
 
 
+class OidcSection(_Section):
+    """Who says that a caller of the API may: a bearer token is asked for where an issuer is set."""
+
+    issuer: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    audience: str | None = Field(default=None, min_length=1)
+    algorithms: tuple[Literal["ES256", "ES384", "Ed25519", "RS256", "PS256"], ...] = Field(
+        default=("ES256",), min_length=1
+    )
+    ca_file: Path | None = Field(default=None, description="a CA of your own, for the issuer")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.issuer is None) != (self.audience is None):
+            raise ValueError("name both the issuer and the audience, or none of them")
+        return self
+
+
+class ApiSection(_Section):
+    """Where the HTTP API listens, to whom it answers, and how much it takes on."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="an address of this host")
+    port: int = Field(default=8380, ge=0, le=65_535)
+    cert_file: Path | None = Field(default=None, description="TLS: the chain, in PEM")
+    key_file: Path | None = Field(default=None, description="TLS: the private key, mode 0600")
+    connections: int = Field(default=1_000, ge=1, le=100_000)
+    requests: int = Field(default=256, ge=1, le=10_000, description="requests at work at once")
+    keep_alive_seconds: int = Field(default=15, ge=1, le=3_600)
+    stop_seconds: int = Field(default=10, ge=1, le=600)
+    database_connections: int = Field(default=8, ge=1, le=100)
+    database_seconds: float = Field(default=5, gt=0, le=600)
+    oidc: OidcSection = OidcSection()
+
+    @model_validator(mode="after")
+    def _both_files(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("name both cert_file and key_file, or none of them")
+        return self
+
+
+class WebhookSection(_Section):
+    """One sender of webhooks."""
+
+    secret_file: Path = Field(description="what it signs with, 16 bytes or more, mode 0600")
+
+
+class WebhooksSection(_Section):
+    """Who may ask for a look by a webhook: a sender without a section is not heard."""
+
+    github: WebhookSection | None = None
+    gitlab: WebhookSection | None = None
+    gitea: WebhookSection | None = None
+    generic: WebhookSection | None = None
+    wake_seconds: float = Field(default=1, gt=0, le=3_600)
+
+
 class Settings(BaseSettings):
     """Everything one deploy host decides."""
 
@@ -200,6 +255,8 @@ class Settings(BaseSettings):
     guards: GuardSection = GuardSection()
     commits: CommitsSection = CommitsSection()
     heartbeat: HeartbeatSection = HeartbeatSection()
+    api: ApiSection = ApiSection()
+    webhooks: WebhooksSection = WebhooksSection()
     folder: Path = Field(default=Path(), exclude=True, description="where relative paths start")
 
     @classmethod
