@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import audit, digest, history, report, rowchecks, signatures, startup
+from benchmarks import audit, digest, history, report, resolve, rowchecks, signatures, startup
 from benchmarks.jobs import Bench, Change
 from benchmarks.main_job import change_part, cold_part, startup_part, unchanged_part
 from benchmarks.publish import published
@@ -21,7 +21,7 @@ from controller.adapters.embedded import EmbeddedPostgres
 SMALL = "S"
 PASSES = 300
 WORLD_PARTS = ("change", "unchanged", "cold", "digest")
-OTHER_PARTS = ("verify", "history", "rows", "audit", "startup")
+OTHER_PARTS = ("verify", "history", "rows", "audit", "resolve", "startup")
 PARTS = (*WORLD_PARTS, *OTHER_PARTS)
 
 
@@ -92,6 +92,9 @@ def _other(name: str, folder: Path, size: Size, arguments: argparse.Namespace) -
                 with EmbeddedPostgres(work / "state") as server:
                     commits = arguments.commits or size.audit_commits
                     return audit.measure(work / "audit", server, commits)
+            case "resolve":
+                with EmbeddedPostgres(work / "state") as server:
+                    return resolve.measure(work, server, size)
             case "startup":
                 return startup_part(startup.measure(work))
             case _:

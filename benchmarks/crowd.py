@@ -102,8 +102,8 @@ INSERT INTO directory.range
         brand, type, country, currency, participant_id, file_id, revision)
 SELECT {key("ranges", "lo::text", "hi::text")}, '-infinity', 'infinity', lo, hi,
        length((hi - lo)::bit(48)::text) - strpos((hi - lo)::bit(48)::text, '1') + 1,
-       {key("participants", "id")}, digits, 'visa', 'Brand ' || mod(n, 97), 'credit', 'DE', 'EUR', id,
-       1 + mod(n, 64), 1
+       {key("participants", "id")}, digits, 'visa', 'Brand ' || mod(n, 97), 'credit', 'DE', 'EUR',
+       id, 1 + mod(n, 64), 1
   FROM (SELECT n, digits, rpad(digits, 12, '0')::bigint AS lo, rpad(digits, 12, '9')::bigint AS hi,
                'participant-' || (1 + mod(n, %(participants)s)) AS id
           FROM (SELECT n, CASE WHEN mod(n, 10) = 0 THEN (400000 + n / 10)::text

@@ -124,10 +124,14 @@ class SnapshotKeeper:
         if self._thread is not None:
             self._thread.join()
 
-    def _run(self) -> None:
+    def adopt(self) -> None:
+        """Answer from the last base file, if there is one: it is of some revision before."""
         kept = snapshot_base.newest(self._place.folder, self._place.environment, self._schemes)
         if kept is not None:
             self._swap(kept)
+
+    def _run(self) -> None:
+        self.adopt()
         while not self._stopping.is_set():
             try:
                 with translated():
@@ -139,7 +143,7 @@ class SnapshotKeeper:
             except Exception as error:
                 # Whatever it was, readers are told and the next try begins from a base.
                 logging.getLogger(__name__).exception("the snapshot could not be kept")
-                self._fell_behind(f"{type(error).__name__}: {error}")
+                self._fell_behind(type(error).__name__)
             self._stopping.wait(self._limits.retry_seconds)
 
     def _follow(self) -> None:

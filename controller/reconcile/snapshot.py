@@ -79,6 +79,7 @@ class Snapshot:
         self, rows: Rows, facts: Facts, files: Files, schemes: Mapping[str, Scheme]
     ) -> None:
         self.rows, self.facts, self.files, self.schemes = rows, facts, files, schemes
+        self._files = files.by_number
         self._origins = facts.origins()
         self._edges = facts.boundaries
 
@@ -254,7 +255,7 @@ class Snapshot:
 
     def _reached(self, endpoint: Record, at: int, reach: Reach) -> int | None:
         """Return until when an endpoint takes what is asked for; `None` when it does not."""
-        if reach.rail is not None and self.files[endpoint.file].rail != reach.rail:
+        if reach.rail is not None and self._files[endpoint.file].rail != reach.rail:
             return None
         if reach.capability is None and reach.currency is None:
             return endpoint.ends
@@ -269,10 +270,10 @@ class Snapshot:
 
     def _json(self, record: Record) -> bytes:
         """Return a record's part of an answer without its last brace."""
-        return record.document[:-1] + self.files[record.file].text
+        return record.document + self._files[record.file].text
 
     def _origin(self, file: int, at: int) -> bytes:
-        bundle = self.files[file].bundle
+        bundle = self._files[file].bundle
         for starts, ends, origin in self._origins.get(bundle, ()):
             if starts <= at < ends:
                 return origin

@@ -7,6 +7,7 @@ database is away answers from the last file, and says what it is of.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 from controller.adapters.postgres import Connection
@@ -95,26 +96,23 @@ class Files:
     """Files by number. A number never comes to mean another file, so all snapshots share them."""
 
     def __init__(self, known: Iterable[tuple[int, str, str]] = ()) -> None:
-        self._files: dict[int, File] = {}
+        self.by_number: dict[int, File] = {}
+        """Only ever added to."""
         for number, bundle, path in known:
             self._add(number, bundle, path)
 
-    def __getitem__(self, number: int) -> File:
-        """Return a file."""
-        return self._files[number]
-
     def learn(self, connection: Connection[Any]) -> None:
         """Read those that came since."""
-        for number, bundle, path in source.files(connection, after=max(self._files, default=0)):
+        for number, bundle, path in source.files(connection, after=max(self.by_number, default=0)):
             self._add(number, bundle, path)
 
     def as_json(self) -> list[tuple[int, str, str]]:
         """Return what `Files` takes."""
-        return [(number, file.bundle, file.path) for number, file in self._files.items()]
+        return [(number, file.bundle, file.path) for number, file in self.by_number.items()]
 
     def _add(self, number: int, bundle: str, path: str) -> None:
         text = b',"source":{"bundle":%b,"path":%b}' % (quoted(bundle), quoted(path))
-        self._files[number] = File(bundle, path, bundle.partition("/")[0], text)
+        self.by_number[number] = File(bundle, path, bundle.partition("/")[0], text)
 
 
 def read_facts(connection: Connection[Any], environment: str) -> Facts | None:
@@ -147,7 +145,7 @@ def read_facts(connection: Connection[Any], environment: str) -> Facts | None:
 
 def quoted(text: str) -> bytes:
     """Return a text as JSON."""
-    return json.dumps(text, ensure_ascii=False).encode()
+    return encode_basestring(text).encode()
 
 
 def _window(live: LiveBundle) -> Window:

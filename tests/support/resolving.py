@@ -40,7 +40,8 @@ INSERT INTO controller.live_bundle
         effective_from, effective_to)
 SELECT %(environment)s, bundle, version, repeat('c', 64), repeat('d', 64),
        decode(repeat('cd', 20), 'hex'), repeat('e', 64), starts::timestamptz, ends::timestamptz
-  FROM (VALUES ('card-bin/tests', 1, NULL, '2027-01-06Z'), ('card-bin/tests', 2, '2027-01-06Z', NULL),
+  FROM (VALUES ('card-bin/tests', 1, NULL, '2027-01-06Z'),
+               ('card-bin/tests', 2, '2027-01-06Z', NULL),
                ('sepa/other', 7, NULL, NULL)) AS live (bundle, version, starts, ends)
 """
 
@@ -169,7 +170,7 @@ class Town:
                 }
                 return row("capabilities", window, source, **some)
             case _:
-                # Ranges of whole digits, or of two neighbouring ones, lie inside one another or apart.
+                # Whole digits, or two neighbours: they lie inside one another or apart.
                 digits = "4000" + "".join(pick.choices("01", k=pick.randint(2, 5)))
                 pair = digits.endswith("0") and pick.random() < 0.3
                 some = {

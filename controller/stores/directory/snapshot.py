@@ -67,12 +67,9 @@ class Rows:
                 return record
         return None
 
-    def named(self, index: str, key: int, name: bytes) -> Iterator[Record]:
-        """Yield the rows of a name, visible or not."""
-        for data in self.find(index, key):
-            record = read(data)
-            if record.name == name:
-                yield record
+    def named(self, index: str, key: int, name: bytes) -> list[Record]:
+        """Return the rows of a name, visible or not."""
+        return [record for record in map(read, self.find(index, key)) if record.name == name]
 
     def ranges_around(self, lo: int, hi: int) -> list[tuple[int, int, Record]]:
         """Return every card range that holds all numbers of a span, the smallest first.

@@ -28,6 +28,7 @@ HEADER = Struct("<8sQII8x")
 LENGTH_BITS = 24
 LENGTH_MAX = (1 << LENGTH_BITS) - 1
 HALF = 1 << 63
+_CHUNK_BYTES = 1 << 20
 
 
 class IndexOf(NamedTuple):
@@ -87,7 +88,11 @@ class Base:
     def __init__(self, path: Path) -> None:
         self.path = path
         with path.open("rb") as file:
+            if path.stat().st_size < HEADER.size:
+                raise BadBase(path, "it is too short")
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        # Hashes lead anywhere: what lies behind a page is hardly ever asked for next.
+        self._map.madvise(mmap.MADV_RANDOM)
         self._view = memoryview(self._map)
         self._last = _last_part(path, self._map)
         self.facts: Mapping[str, Any] = self._last["facts"]
@@ -139,10 +144,22 @@ class Base:
         return [self._record(place) for place in self._range_places[first : first + count]]
 
     def check(self) -> None:
-        """Read everything once; raise `BadBase` where a byte is not as it was written."""
-        for name, (start, size, checksum) in self._last["sections"].items():
-            if zlib.crc32(self._view[start : start + size]) != checksum:
-                raise BadBase(self.path, f"{name} is damaged")
+        """Read everything once; raise `BadBase` where a byte is not as it was written.
+
+        The file is read, not the map: a process maps what it is asked for.
+        """
+        with self.path.open("rb") as file:
+            for name, (start, size, checksum) in self._last["sections"].items():
+                file.seek(start)
+                found, left = 0, size
+                while left > 0:
+                    data = file.read(min(left, _CHUNK_BYTES))
+                    if not data:
+                        break
+                    found = zlib.crc32(data, found)
+                    left -= len(data)
+                if left or found != checksum:
+                    raise BadBase(self.path, f"{name} is damaged")
 
     def _record(self, place: int) -> bytes:
         start = place >> LENGTH_BITS
@@ -155,8 +172,6 @@ class Base:
 
 
 def _last_part(path: Path, data: mmap.mmap) -> dict[str, Any]:
-    if len(data) < HEADER.size:
-        raise BadBase(path, "it is too short")
     magic, start, size, checksum = HEADER.unpack_from(data)
     part = data[start : start + size]
     if magic != MAGIC:

@@ -21,11 +21,14 @@ _MICROSECOND = timedelta(microseconds=1)
 _PLACE = Struct(">6xq28xq")
 _HEAD = Struct(">6xq4xq4xq4xq4xi4xiI")
 _SIZE = Struct(">I")
-SIZE_MIN = _HEAD.size + 2 * _SIZE.size
+_HEAD_SIZE = _HEAD.size
+SIZE_MIN = _HEAD_SIZE + 2 * _SIZE.size
+_NEW = tuple.__new__
 
 
 class Record(NamedTuple):
-    """A row: instants in microseconds since 2000, `document` its part of an answer as JSON.
+    """A row: instants in microseconds since 2000, `document` its part of an answer as JSON,
+    without the last brace: what depends on more than the row follows.
 
     What `ref`, `number`, `name` and `more` hold depends on the table: `snapshot.sql` says it.
     """
@@ -48,18 +51,23 @@ class Record(NamedTuple):
 def read(data: bytes) -> Record:
     """Take a tuple apart."""
     key, starts, ends, ref, number, file, size = _HEAD.unpack_from(data)
-    name_end = 70 + size
-    more_end = name_end + 4 + _SIZE.unpack_from(data, name_end)[0]
-    return Record(
-        key,
-        starts,
-        ends,
-        ref,
-        number,
-        file,
-        data[70:name_end],
-        data[name_end + 4 : more_end],
-        data[more_end + 4 :],
+    name_end = _HEAD_SIZE + size
+    more_start = name_end + 4
+    more_end = more_start + _SIZE.unpack_from(data, name_end)[0]
+    # Made as `Record` itself makes it, but for a call: an answer takes some of them.
+    return _NEW(
+        Record,
+        (
+            key,
+            starts,
+            ends,
+            ref,
+            number,
+            file,
+            data[_HEAD_SIZE:name_end],
+            data[more_start:more_end],
+            data[more_end + 4 : -1],
+        ),
     )
 
 
