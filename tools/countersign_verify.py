@@ -551,6 +551,7 @@ class Root:
     release: dict[str, Role]
     rollback: dict[str, Role]
     audit: dict[str, Role]
+    heartbeat: Role | None
     serial_floors: dict[str, int]
     bundle_floors: dict[str, int]
     reset: dict[str, tuple[int, str]]
@@ -701,8 +702,11 @@ def _root(said: dict[str, Any], payload_digest: str) -> Root:
     def named(label: str) -> dict[str, Role]:
         return {one: role(f"{label}/{one}", item) for one, item in roles.get(label, {}).items()}
 
-    for label in {"heartbeat", "commit", "ci"} & roles.keys():
-        role(label, roles[label])
+    single = {
+        label: role(label, roles[label])
+        for label in ("heartbeat", "commit", "ci")
+        if label in roles
+    }
     return Root(
         digest=payload_digest,
         repository=said["repository"],
@@ -717,6 +721,7 @@ def _root(said: dict[str, Any], payload_digest: str) -> Root:
         release=named("release"),
         rollback=named("rollback"),
         audit=named("audit"),
+        heartbeat=single.get("heartbeat"),
         serial_floors={where: floor["serial"] for where, floor in serial_floors.items()},
         bundle_floors=bundle_floors,
         reset={where: (one["serial"], one["sha256"]) for where, one in resets.items()},
@@ -906,6 +911,11 @@ _ROLLBACK = statement(
         "expires": instant,
     },
 )
+_HEARTBEAT = statement(
+    "heartbeat",
+    items(members({"name": text(), "digest": members({"gitCommit": text(OID)})}), 1, 1),
+    {"repository": uuid, "environment": name, "created": instant, "expires": instant},
+)
 
 
 def read_statement(reader: Callable[[Any], Any], payload: bytes, where: str) -> Any:
@@ -997,6 +1007,21 @@ def read_rollback(payload: bytes, where: str) -> dict[str, Any]:
             raise Wrong("/subject/0/name is not the environment's release")
         _ends_later(said)
         return {**said, "to_sha256": subject["digest"]["sha256"]}
+
+    found: dict[str, Any] = read_statement(read, payload, where)
+    return found
+
+
+def read_heartbeat(payload: bytes, where: str) -> dict[str, Any]:
+    """Return a heartbeat's predicate, with the `commit` that it saw."""
+
+    def read(value: Any) -> dict[str, Any]:
+        found = _HEARTBEAT(value, "")
+        said, subject = found["predicate"], found["subject"][0]
+        if subject["name"] != f"environments/{said['environment']}/head":
+            raise Wrong("/subject/0/name is not the environment's head")
+        _ends_later(said)
+        return {**said, "commit": subject["digest"]["gitCommit"]}
 
     found: dict[str, Any] = read_statement(read, payload, where)
     return found
@@ -1885,6 +1910,9 @@ class Reset:
         return self.release if objects.find(commit.tree, self.root) is not None else None
 
 
+BESIDE_A_RELEASE = ("acks", "heartbeat.dsse.json", "rollback.dsse.json")
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A commit that holds: under which root, with which release and bundles."""
@@ -1915,6 +1943,7 @@ class Repository:
         self.copied: set[str] = set()
         self.passed_over: list[tuple[str, Refusal]] = []
         self.warnings: list[str] = []
+        self.heartbeat: dict[str, Any] | None = None
 
     def judge(
         self, path: Sequence[Commit], start: int, *, baseline: bool, tell: Callable[[int], None]
@@ -1958,7 +1987,7 @@ class Repository:
             role = root.release.get(self.environment)
             if folder is None or role is None:
                 return
-            place, beside = (folder, self.place, "release"), ("acks", "rollback.dsse.json")
+            place, beside = (folder, self.place, "release"), BESIDE_A_RELEASE
             signed = self._signed(place, root, role, (self.at, self.at), beside)
             release = read_release(signed.payload, self.place)
         except Refusal:
@@ -2016,7 +2045,7 @@ class Repository:
             )
         if role is None:
             raise nobody(f"releases of {self.environment!r}")
-        beside = ("acks", "rollback.dsse.json")
+        beside = BESIDE_A_RELEASE
         signed = self._signed((folder, self.place, "release"), root, role, span, beside)
         release = read_release(signed.payload, self.place)
         self._check_place(
@@ -2027,6 +2056,7 @@ class Repository:
         state = self._follow(commit, root, release, span, pinned=pinned)
         if exact:
             self._warn(root, release, span)
+            self._look_for_heartbeat(commit, root)
         self._check_policies(commit, release)
         self._check_versions(root, release)
         bundles = tuple(self._bundle(commit, root, line, span) for line in release.live)
@@ -2237,6 +2267,51 @@ class Repository:
             self._check_usable(root, release, span)
         except Refusal as error:
             self.warnings.append(f"a host that starts today refuses it: {error}")
+
+    def _look_for_heartbeat(self, commit: Commit, root: Root) -> None:
+        """Take note of the heartbeat, or of why it is none; a repository holds whatever it says."""
+        if root.heartbeat is None:
+            return
+        path = f"{self.place}/heartbeat.dsse.json"
+        try:
+            data = self.objects.file(commit.tree, path, ENVELOPE_MOST)
+            if data is None:
+                self.warnings.append(f"{path}: there is no heartbeat, and the root grants one")
+                return
+            self.heartbeat = self._heartbeat(commit, root, root.heartbeat, data, path)
+        except Refusal as error:
+            if error.code == MISSING:
+                raise
+            self.warnings.append(f"the heartbeat is not believed: {error}")
+
+    def _holds(self, commit: Commit, earlier: str) -> bool:
+        try:
+            return self.objects.descends(earlier, commit.oid)
+        except Refusal:
+            return False  # It is not there, or is no commit: nothing that this branch holds.
+
+    def _heartbeat(
+        self, commit: Commit, root: Root, role: Role, data: bytes, path: str
+    ) -> dict[str, Any]:
+        envelope, now = read_envelope(data, path), (self.at, self.at)
+        if envelope.kind != IN_TOTO:
+            raise wrong_type(envelope, path)
+        mine, dates = root.role_for(role, envelope.payload, now)
+        signers = mine.require(envelope.good(mine.keys), dates, path)
+        said = read_heartbeat(envelope.payload, path)
+        place = (root.repository, self.environment)
+        self._check_place(path, (said["repository"], said["environment"]), place)
+        seen, expires = said["commit"], said["expires"]
+        if expires <= self.at:
+            self.warnings.append(f"{path}: the last heartbeat ended at {written(expires)}")
+        elif not self._holds(commit, seen):
+            self.warnings.append(f"{path}: it saw commit {seen}, which this branch does not hold")
+        return {
+            "seen": seen,
+            "created": written(said["created"]),
+            "expires": written(expires),
+            "signers": signers_json(signers),
+        }
 
     def _back(
         self,
@@ -2983,6 +3058,7 @@ def repository_json(
         },
         "serial_high": verdict.state.high,
         "bundles": [bundle_json(one, at) for one in verdict.bundles],
+        "heartbeat": judged.heartbeat,
         "passed_over": passed_over_json(judged.passed_over),
         "warnings": judged.warnings,
     }
@@ -3110,6 +3186,10 @@ def show_repository(found: dict[str, Any]) -> Iterator[str]:
         span = f"[{one['effective_from'] or '…'}, {one['effective_to'] or '…'})"
         size = f"{one['files']} files, {one['rows']} rows"
         yield f"  {one['bundle']}@{one['version']} {span} {size}, by {owners_of(one['signers'])}"
+    beat = found["heartbeat"]
+    if beat is not None:
+        named = f"{beat['seen'][:12]} was the newest at {beat['created']}"
+        yield f"heartbeat: commit {named}, by {owners_of(beat['signers'])}"
     for one in found["passed_over"]:
         yield f"note: commit {one['commit'][:12]} was refused: {one['what']} [{one['code']}]"
     yield from (f"warning: {one}" for one in found["warnings"])

@@ -17,6 +17,7 @@ from controller.artifacts import (
     ack,
     bundle,
     draft,
+    heartbeat,
     layout,
     levels,
     mapping,
@@ -29,6 +30,7 @@ from controller.artifacts import (
 from controller.artifacts.ack import AckStatement
 from controller.artifacts.bundle import BundleStatement, PreviousVersion
 from controller.artifacts.draft import Draft
+from controller.artifacts.heartbeat import Heartbeat
 from controller.artifacts.layout import BadName, BundleId
 from controller.artifacts.merkle import Counts
 from controller.artifacts.merkle_record import Item, Record
@@ -127,6 +129,7 @@ def _statements() -> dict[str, bytes]:
     back = RollbackStatement(
         REPOSITORY, "production", 1, ZERO, "mistake", NOW, NOW.replace(year=2027)
     )
+    beat = Heartbeat(REPOSITORY, "production", Oid(b"\3" * 20), NOW, NOW.replace(year=2027))
     accepted = AckStatement(REPOSITORY, "production", ZERO, "meant so", NOW)
     edited = Draft(CARDS, Window(NOW, NOW.replace(year=2027)), ("production", "staging"))
     return {
@@ -134,6 +137,7 @@ def _statements() -> dict[str, bytes]:
         "release": declared.payload(),
         "rollback": back.payload(),
         "ack": accepted.payload(),
+        "heartbeat": beat.payload(),
         "draft": edited.to_bytes(),
     }
 
@@ -389,6 +393,7 @@ _ARTIFACTS = (
             ("release", release.parse),
             ("rollback", rollback.parse),
             ("ack", ack.parse),
+            ("heartbeat", heartbeat.parse),
             ("draft", draft.parse),
         )
     ),

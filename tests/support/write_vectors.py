@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.support.vectors.heartbeats import heartbeats
 from tests.support.vectors.keys import envelopes, keys, ssh_signatures
 from tests.support.vectors.plans import plans, policies, row_keys
 from tests.support.vectors.records import audit, checkpoints, commits
@@ -33,6 +34,7 @@ FILES: Mapping[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "audit.json": ("Audit record", audit),
     "checkpoints.json": ("Checkpoint", checkpoints),
     "commits.json": ("Git objects", commits),
+    "heartbeats.json": ("Heartbeat", heartbeats),
 }
 """By file: the heading of docs/formats.md that it is about, and what makes it."""
 

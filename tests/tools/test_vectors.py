@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from controller.artifacts import ack, bundle, release, rollback
+from controller.artifacts import ack, bundle, heartbeat, release, rollback
 from controller.artifacts.merkle import NoMemory, files_root
 from controller.artifacts.tables import row_key
 from controller.audit.commit import content
@@ -237,6 +237,23 @@ def test_a_statement_is_read(one: dict[str, str]) -> None:
     OURS[one["kind"]](payload)
     THEIRS.get(one["kind"], len)(payload)
     assert sha256(payload) == one["sha256"]
+
+
+@pytest.mark.parametrize("one", cases("heartbeats.json", "good"))
+def test_a_heartbeat_is_read(one: dict[str, str]) -> None:
+    payload = one["payload"].encode()
+
+    ours, theirs = heartbeat.parse(payload), alone.read_heartbeat(payload, "")
+    assert (ours.commit.hex(), ours.expires) == (theirs["commit"], theirs["expires"])
+    assert sha256(payload) == one["sha256"]
+
+
+@pytest.mark.parametrize("one", cases("heartbeats.json", "bad"))
+def test_a_bad_heartbeat_is_refused(one: dict[str, str]) -> None:
+    payload = one["payload"].encode()
+
+    assert refuses(lambda: heartbeat.parse(payload))
+    assert refuses(lambda: alone.read_heartbeat(payload, ""))
 
 
 @pytest.mark.parametrize("one", cases("statements.json", "bad"))

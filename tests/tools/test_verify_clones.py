@@ -16,7 +16,9 @@ from controller.artifacts import layout
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import sha256
 from controller.kernel.instants import format_instant
+from controller.kernel.objects import Oid
 from tests.support.trees import git, write_literally
+from tests.support.watched import HOUR, beat, granted
 from tests.support.world import NEW_RANGE, OTHER_RANGE, RANGES, Shop
 from tests.tools.changes import DAY, PLACE, second_release
 from tests.tools.verdicts import ALONE, TOOL, judge, judge_audit, reconcile, tool
@@ -305,3 +307,25 @@ def test_an_instant_before_the_root_was_made_is_pointed_out(shop: Shop) -> None:
     assert at_once.json["warnings"] == []
     assert "before root 1 was made" in early.json["warnings"][0]
     assert "before root 1 was made" in trail.json["warnings"][0]
+
+
+def test_a_heartbeat_is_shown_and_what_is_wrong_with_it_is_said(shop: Shop) -> None:
+    granted(shop, "heartbeat", "ci")
+    none = judge(shop)
+    seen = shop.tip
+    beat(shop)
+    fresh = judge(shop)
+    shop.clock.advance(2 * HOUR)
+    old = judge(shop)
+    beat(shop, commit=Oid(b"\1" * 20))
+    elsewhere = judge(shop)
+    beat(shop, by="alice")
+    stranger = judge(shop)
+
+    assert reconcile(shop) == stranger.verdict == "accepted"
+    assert (none.json["heartbeat"], fresh.json["warnings"]) == (None, [])
+    assert fresh.json["heartbeat"]["seen"] == seen.hex()
+    assert [one["owner"] for one in fresh.json["heartbeat"]["signers"]] == ["ci"]
+    said = [one.json["warnings"][0] for one in (none, old, elsewhere, stranger)]
+    words = ("no heartbeat", "ended at", "does not hold", "not believed")
+    assert [word in text for word, text in zip(words, said, strict=True)] == [True] * 4

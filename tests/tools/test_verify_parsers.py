@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from controller.artifacts import bundle, release, rollback
+from controller.artifacts import bundle, heartbeat, release, rollback
 from controller.audit.record import AuditRecord
 from controller.kernel import strictjson
 from controller.kernel.errors import ControllerError
@@ -98,6 +98,11 @@ FORMATS: dict[str, tuple[list[bytes], Judge, Judge]] = {
         [statement("rollback")],
         rollback.parse,
         lambda data: alone.read_rollback(data, ""),
+    ),
+    "heartbeat": (
+        [load("heartbeats.json")["good"][0]["payload"].encode()],
+        heartbeat.parse,
+        lambda data: alone.read_heartbeat(data, ""),
     ),
     "record": (
         [one["record"].encode() for one in load("audit.json")["good"]],
@@ -200,7 +205,9 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 
 @settings(max_examples=1_000, deadline=None)
 @given(
-    name=st.sampled_from(["bundle", "envelope", "record", "release", "rollback", "root"]),
+    name=st.sampled_from(
+        ["bundle", "envelope", "heartbeat", "record", "release", "rollback", "root"]
+    ),
     place=st.integers(0, 1 << 20),
     value=VALUES,
     drop=st.booleans(),
@@ -218,7 +225,7 @@ def test_both_judges_read_the_same_documents(name: str, place: int, value: Any, 
     assert said(ours, data) == said(theirs, data)
 
 
-DOCUMENTS = ["bundle", "envelope", "record", "release", "rollback", "root"]
+DOCUMENTS = ["bundle", "envelope", "heartbeat", "record", "release", "rollback", "root"]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
