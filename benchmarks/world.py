@@ -13,6 +13,7 @@ from controller.adapters.shipped import shipped
 from controller.audit.commit import reference
 from controller.kernel.canonical import Digest
 from controller.kernel.objects import Oid
+from controller.reconcile.leading import Lead
 from controller.reconcile.rails import Rails
 from controller.reconcile.world import World
 from controller.trust.root import Pin
@@ -53,8 +54,10 @@ def rewind(published: Published) -> None:
 
 @contextmanager
 def world(published: Published, url: str) -> Iterator[World]:
-    """Open everything that one controller works with."""
+    """Open everything that the running controller works with; it leads, as `run` does."""
     with connection_to(url) as connection:
+        lead = Lead(ENVIRONMENT, holder=CONTROLLER, process="benchmark")
+        lead.take(connection)
         yield World(
             controller=CONTROLLER,
             environment=ENVIRONMENT,
@@ -66,7 +69,9 @@ def world(published: Published, url: str) -> Iterator[World]:
             pin=Pin(published.root.encode(), Digest(published.root_sha256)),
             rails=Rails(shipped("policies")),
             signer=key("audit"),
+            lead=lead,
         )
+        lead.give_back(connection)
 
 
 def oid(text: str) -> Oid:
