@@ -20,6 +20,7 @@ from controller.kernel.findings import Severity
 
 if TYPE_CHECKING:
     from controller.authoring.judge import Judgement
+    from controller.authoring.staged import Subject
     from controller.trust.root import Pin
 
 
@@ -58,6 +59,14 @@ def validate(  # noqa: PLR0913, PLR0917  one parameter per option
         int | None,
         typer.Option("--limit", min=1, help="Show so many findings; default 50 as text, else all."),
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="REF",
+            help="Judge signatures of the commits after this; by default the followed branch.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     output: Annotated[
         Form, typer.Option("-o", "--output", help="How to print the findings.")
@@ -67,7 +76,8 @@ def validate(  # noqa: PLR0913, PLR0917  one parameter per option
     """Judge drafts, signatures, releases and rails of a repository; no database is needed.
 
     The root of trust is the one that the settings pin; without settings the repository's first
-    root vouches for itself. Exit 1: something blocks.
+    root vouches for itself. Where the settings ask for signed commits (`commits.verify`), so does
+    this, of those that are not on the followed branch yet. Exit 1: something blocks.
     """
     from controller.adapters.clock import SystemClock
     from controller.adapters.shipped import shipped
@@ -85,6 +95,7 @@ def validate(  # noqa: PLR0913, PLR0917  one parameter per option
             environment=environment,
             note=note,
         )
+        found = _with_commits(found, path, subject, since, config)
     _print(subject.name, found, output, limit)
     failing = ("error",) if fail_on is FailOn.ERROR else ("error", "warning")
     if any(one.severity.value in failing for one in found.report.findings):
@@ -110,6 +121,49 @@ def _print(name: str, found: "Judgement", form: Form, limit: int | None) -> None
             _summarise(found)
         case _:
             assert_never(form)
+
+
+def _with_commits(
+    found: "Judgement", path: Path, subject: "Subject", since: str | None, config: Path | None
+) -> "Judgement":
+    """Add what a controller of this host would say about the commits themselves."""
+    if config is None or found.trusted is None:
+        return found
+    from dataclasses import replace
+
+    from controller.adapters.clock import SystemClock
+    from controller.adapters.git import GitRepository
+    from controller.app import settings
+    from controller.authoring.pushed import followed, judge_commits
+    from controller.authoring.staged import commit_named
+    from controller.kernel.findings import Report
+    from controller.kernel.objects import Oid
+    from controller.source.commits import Verify
+
+    read = settings.load(config)
+    verify = Verify(read.commits.verify)
+    tip = subject.before if subject.is_worktree else subject.commit
+    if verify is Verify.NONE or tip is None:
+        return found
+    repository, pinned = GitRepository.discover(path), read.repository.baseline
+    base = (
+        commit_named(path, since).commit
+        if since is not None
+        else followed(
+            repository,
+            read.repository.branch,
+            Oid(bytes.fromhex(pinned)) if pinned is not None else None,
+        )
+    )
+    more = judge_commits(
+        repository,
+        found.trusted.root,
+        tip,
+        since=base,
+        verify=verify,
+        now=SystemClock().now(),
+    )
+    return replace(found, report=Report.of([*found.report.findings, *more]))
 
 
 def pin_of(config: Path | None) -> "Pin | None":

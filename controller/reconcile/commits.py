@@ -6,6 +6,7 @@ adds to what documents are signed for and stands for none of it. Keys are those 
 """
 
 import hashlib
+from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -120,19 +121,36 @@ def check_commits(
     verify: Verify,
     now: datetime,
     memory: VerifiedCommits,
-) -> int:
-    """Return how many commits after `since` are signed as asked, or raise for the oldest other.
+) -> None:
+    """Raise for the oldest commit after `since` that is not signed as asked.
 
     `since` is the commit that was accepted, the baseline at first; `None` asks for all there are.
     """
-    if verify is Verify.NONE:
-        return 0
+    for refusal in refused_commits(
+        repository, root, tip, since=since, verify=verify, now=now, memory=memory
+    ):
+        raise refusal
+
+
+def refused_commits(
+    repository: GitRepository,
+    root: Root,
+    tip: Oid,
+    *,
+    since: Oid | None,
+    verify: Verify,
+    now: datetime,
+    memory: VerifiedCommits,
+) -> Iterator[CommitRefused]:
+    """Yield why each commit after `since` is refused that is not signed as asked, oldest first."""
     commits = commits_after(repository, since, tip, verify)
-    if commits:
-        role = _role(root, verify)
-        for oid, raw in read_commits(repository, commits):
+    role = _role(root, verify) if commits else None
+    for oid, raw in read_commits(repository, commits):
+        assert role is not None, "without commits there is nothing to read"
+        try:
             _check(root, role, oid, raw, now, memory)
-    return len(commits)
+        except CommitRefused as refusal:
+            yield refusal
 
 
 def _role(root: Root, verify: Verify) -> Role[PublicKey]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import Desk, Said, run
+from tests.support.watched import granted
 from tests.support.world import CARDS, NEW_RANGE, RANGES, with_lines
 
 
@@ -223,3 +224,25 @@ def test_one_bad_mode_does_not_hide_what_else_is_wrong(paper_desk: Desk) -> None
     assert ("trust/walk.bad_tree", RANGES.replace("ranges.csv", "participants.csv")) in places
     assert ("common/GEO001", RANGES) in places
     assert {rule for rule, _ in places} == {"common/GEO001", "trust/walk.bad_tree"}
+
+
+def test_where_commits_have_to_be_signed_those_that_are_new_are_judged(paper_desk: Desk) -> None:
+    shop = paper_desk.shop()
+    since = shop.tip.hex()
+    granted(shop, "commit", "dora")
+    shop.commit({"notes": b"1"}, by="alice")
+    bad = shop.commit({"notes": b"2"}).hex()[:12]
+    shop.sync()
+    ref = ("--ref", "main", "--since", since)
+
+    assert _validate(paper_desk, *ref).exit_code == 0
+    with paper_desk.config.open("a") as settings:
+        settings.write('\n[commits]\nverify = "all"\n')
+    said = _validate(paper_desk, *ref)
+
+    found = {one["file"]: one["rule"] for one in said.json["findings"]}
+    assert said.exit_code == 1
+    assert found[f"commit {bad}"] == "trust/commits.unsigned"
+    assert len(found) == 3  # the root's own commit and alice's are of no key of the role
+    assert _validate(paper_desk).json["findings"] == []
+    assert _validate(paper_desk, "--since", since).exit_code == 1

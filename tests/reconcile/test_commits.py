@@ -19,7 +19,7 @@ from controller.reconcile.commits import (
     check_commits,
 )
 from controller.reconcile.cycle import converge
-from controller.source.commits import Verify
+from controller.source.commits import Verify, commits_after
 from controller.trust import root as roots
 from controller.trust.commit import with_signature
 from controller.trust.root import Root
@@ -49,7 +49,8 @@ def check(
     verify: Verify = Verify.ALL,
     memory: VerifiedCommits | None = None,
 ) -> int:
-    return check_commits(
+    """Raise for what is refused, or return how many commits were looked at."""
+    check_commits(
         drawer.repository,
         root,
         drawer.tip,
@@ -58,6 +59,7 @@ def check(
         now=drawer.clock.now(),
         memory=VerifiedCommits() if memory is None else memory,
     )
+    return len(commits_after(drawer.repository, since, drawer.tip, verify))
 
 
 def note(drawer: Shop, text: str = "1", *, by: str | None) -> Oid:
