@@ -238,10 +238,13 @@ class Snapshot:
         """Return a participant's endpoints as JSON, and until when they and the rest stay so."""
         if who is None:
             return b"", until
+        name = who.name
         some = [
             record
-            for record in self.rows.named("endpoints", who.key, who.name)
-            if record.starts <= at < record.ends and record.number != NOT_IN_USE
+            for record in map(read, self.rows.find("endpoints", who.key))
+            if record.name == name
+            and record.starts <= at < record.ends
+            and record.number != NOT_IN_USE
         ]
         if len(some) > 1:
             some.sort(key=_by_priority)
@@ -250,7 +253,8 @@ class Snapshot:
             end = record.ends if reach is ANYTHING else self._reached(record, at, reach)
             if end is not None:
                 until = min(until, end)
-                parts.append(b'%b,"valid_until":%b}' % (self._json(record), instant_json(end)))
+                text = self._files[record.file].text
+                parts.append(b'%b%b,"valid_until":%b}' % (record.document, text, instant_json(end)))
         return b",".join(parts), until
 
     def _reached(self, endpoint: Record, at: int, reach: Reach) -> int | None:

@@ -1,4 +1,4 @@
-"""What the law of the snapshot meets by chance too rarely: collisions, successors, damaged files."""
+"""What the law of the snapshot meets too rarely: collisions, successors, damaged files."""
 
 import json
 from collections.abc import Iterator
@@ -10,6 +10,8 @@ import pytest
 
 from controller.adapters.postgres import Connection, connect
 from controller.artifacts.tables import row_key
+from controller.kernel.instants import Window
+from controller.plan.rows import StoredRow
 from controller.reconcile import snapshot_base
 from controller.reconcile.answer import document
 from controller.reconcile.resolve import Question, resolve
@@ -18,7 +20,7 @@ from controller.stores.directory import snapshot_patch, store
 from controller.stores.directory.model import Reach
 from controller.stores.directory.snapshot_base import HEADER, BadBase, Base
 from controller.stores.directory.snapshot_records import ALWAYS, NEVER, moment_of
-from tests.support.directory import day, days, row
+from tests.support.directory import OPEN, day, days, row
 from tests.support.resolving import ENVIRONMENT, FILES, Town
 
 
@@ -46,8 +48,9 @@ def record(key: int, name: bytes, document: bytes) -> bytes:
     return pack(">h", 9) + b"".join((*fixed, *small, *texts))
 
 
-def bic(value: str, **more: str) -> dict[str, str]:
-    return {"participant_id": "p0", "scheme": "bic", "value": value} | more
+def bic(value: str, window: Window = OPEN, **more: str) -> StoredRow:
+    given = {"participant_id": "p0", "scheme": "bic", "value": value} | more
+    return row("identifiers", window, **given)
 
 
 @pytest.mark.parametrize("status", ["", "removed"])
@@ -56,7 +59,7 @@ def test_a_successor_that_was_removed_itself_is_not_followed(
 ) -> None:
     old = bic("OLD", successor_scheme="bic", successor_value="NEW")
     new = bic("NEW", participant_id="p1", status=status)
-    town.apply([row("identifiers", **old), row("identifiers", **new)], [])
+    town.apply([old, new], [])
     asked = Question("bic", "OLD", day(1))
 
     found = built(town.connection, tmp_path).resolve(asked)
@@ -86,7 +89,7 @@ def test_endpoints_of_one_rail_are_those_of_its_bundles(town: Town, tmp_path: Pa
         row("endpoints", source=FILES[n], id=f"e{n}", participant_id="p0", protocol="https")
         for n in (0, 2)
     ]
-    town.apply([*put, row("identifiers", **bic("A"))], [])
+    town.apply([*put, bic("A")], [])
     snapshot = built(town.connection, tmp_path)
 
     for rail, wanted in (("card-bin", ["e0"]), ("sepa", ["e2"]), (None, ["e0", "e2"]), ("x", [])):
@@ -101,9 +104,9 @@ def test_endpoints_of_one_rail_are_those_of_its_bundles(town: Town, tmp_path: Pa
 
 
 def test_rows_moved_by_thousands_ask_for_a_new_base(town: Town, tmp_path: Path) -> None:
-    town.apply([row("identifiers", **bic("A"))], [])
+    town.apply([bic("A")], [])
     snapshot = built(town.connection, tmp_path)
-    here = row("identifiers", **bic("A"))
+    here = bic("A")
     # So many rows that the store stages them: which of them moved is not noted one by one.
     town.connection.execute("UPDATE directory.table_digest SET rows = rows + 1000000")
     town.apply([here._replace(source=FILES[1])], [here], changed=1_001)
@@ -115,7 +118,7 @@ def test_rows_moved_by_thousands_ask_for_a_new_base(town: Town, tmp_path: Path) 
 
 
 def test_a_row_that_moved_is_answered_with_its_new_file(town: Town, tmp_path: Path) -> None:
-    here = row("identifiers", **bic("A"))
+    here = bic("A")
     town.apply([here], [])
     snapshot = built(town.connection, tmp_path)
     town.apply([here._replace(source=FILES[1])], [here])
@@ -134,7 +137,7 @@ def test_a_row_that_moved_is_answered_with_its_new_file(town: Town, tmp_path: Pa
 def test_an_answer_may_be_used_until_the_next_boundary_and_no_longer(
     town: Town, tmp_path: Path
 ) -> None:
-    town.apply([row("identifiers", days(1, 2), **bic("A"))], [])
+    town.apply([bic("A", days(1, 2))], [])
     snapshot = built(town.connection, tmp_path)
     last = moment_of(day(2)) - 5_000_000
 

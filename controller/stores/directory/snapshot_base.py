@@ -29,6 +29,7 @@ LENGTH_BITS = 24
 LENGTH_MAX = (1 << LENGTH_BITS) - 1
 HALF = 1 << 63
 _CHUNK_BYTES = 1 << 20
+_SCAN_MAX = 8
 
 
 class IndexOf(NamedTuple):
@@ -63,23 +64,20 @@ class BadBase(Corrupt):
         self.path = path
 
 
-class Index:
-    """Sorted keys and the places of their rows."""
+class Index(NamedTuple):
+    """Sorted keys, the places of their rows, and where each beginning of keys begins."""
 
-    def __init__(self, keys: memoryview, places: memoryview, table: memoryview) -> None:
-        self.keys, self._places, self._table = keys, places, table
+    keys: memoryview
+    places: memoryview
+    table: memoryview
+    shift: int
+    half: int
+
+    @classmethod
+    def of(cls, keys: memoryview, places: memoryview, table: memoryview) -> "Index":
+        """Return an index of its three parts."""
         bits = (len(table) - 1).bit_length() - 1
-        self._shift, self._half = 64 - bits, 1 << (bits - 1)
-
-    def places(self, key: int) -> tuple[int, ...] | memoryview:
-        """Return the places of the rows of a key."""
-        bucket = (key >> self._shift) + self._half
-        low, high = self._table[bucket], self._table[bucket + 1]
-        first = bisect_left(self.keys, key, low, high)
-        last = first
-        while last < high and self.keys[last] == key:
-            last += 1
-        return self._places[first:last]
+        return cls(keys, places, table, 64 - bits, 1 << (bits - 1))
 
 
 class Base:
@@ -98,7 +96,7 @@ class Base:
         self.facts: Mapping[str, Any] = self._last["facts"]
         self.rows: Mapping[str, int] = self._last["rows"]
         self._index = {
-            name: Index(
+            name: Index.of(
                 self._section(f"{name}.keys", "q"),
                 self._section(f"{name}.places", "Q"),
                 self._section(f"{name}.table", "I"),
@@ -112,7 +110,20 @@ class Base:
 
     def find(self, index: str, key: int) -> list[bytes]:
         """Return the rows of a key, as records."""
-        return [self._record(place) for place in self._index[index].places(key)]
+        keys, places, table, shift, half = self._index[index]
+        bucket = (key >> shift) + half
+        at, high = table[bucket], table[bucket + 1]
+        if high - at > _SCAN_MAX:  # some key of many rows is here, too
+            at = bisect_left(keys, key, at, high)
+            high = bisect_right(keys, key, at, high)
+        found = []
+        while at < high:
+            if keys[at] == key:
+                place = places[at]
+                start = place >> LENGTH_BITS
+                found.append(self._map[start : start + (place & LENGTH_MAX)])
+            at += 1
+        return found
 
     def keys(self, index: str) -> memoryview:
         """Return all keys of an index, sorted; a key of several rows stands several times."""
