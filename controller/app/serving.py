@@ -6,7 +6,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from secrets import SystemRandom, token_hex
@@ -16,18 +16,20 @@ from typing import Any
 from controller.adapters.clock import SystemClock
 from controller.adapters.files import write_file
 from controller.adapters.workers import Beats
-from controller.app import following, wiring
+from controller.app import following, telling, wiring
 from controller.app.host import artifact_repository
 from controller.app.settings import Settings
 from controller.audit.commit import reference
 from controller.kernel.errors import Refused
 from controller.kernel.instants import Clock
+from controller.reconcile import vigil
 from controller.reconcile.following import forward_only
 from controller.reconcile.standing import Facts
 from controller.reconcile.turn import Eyes
 from controller.reconcile.world import NoBaseline, World
 from controller.roles.companions import Companion, Say
 from controller.roles.controller import Cadence, Controller, Watchers
+from controller.roles.deliver import Deliverer, Postman
 from controller.roles.doorbell import Cause, Doorbell
 from controller.roles.listening import Listener
 from controller.roles.timing import Backoff
@@ -65,7 +67,10 @@ def serve_controller(settings: Settings, beats: Beats, say: Say) -> None:
     with _alone(state), _signals(bell), ExitStack() as stack:
         clock = SystemClock()
         follower = following.follower(settings)
-        companions = _companions(settings, follower, bell, _Beside(clock, say))
+        beside = _Beside(clock, say)
+        companions = _companions(settings, follower, bell, beside)
+        if settings.notify:
+            companions.append(_deliverer(settings, beside))
 
         def accompany() -> None:
             for one in companions:
@@ -74,7 +79,7 @@ def serve_controller(settings: Settings, beats: Beats, say: Say) -> None:
 
         def seen(facts: Facts) -> None:
             for one in companions:
-                if facts.revisions and isinstance(one, Upkeep):
+                if isinstance(one, Deliverer) or (facts.revisions and isinstance(one, Upkeep)):
                     one.ask()
 
         def beat() -> None:
@@ -89,7 +94,7 @@ def serve_controller(settings: Settings, beats: Beats, say: Say) -> None:
             bell=bell,
             chance=SystemRandom(),
             cadence=_cadence(settings),
-            eyes=_eyes(follower),
+            eyes=replace(_eyes(follower), owe=telling.owe(settings)),
             watchers=Watchers(beat=beat, say=say, seen=seen, settled=accompany),
         ).run()
 
@@ -131,9 +136,20 @@ def _companions(
     return [listener, Upkeep(follower.mirror, audit, **beside.facts)]
 
 
+def _deliverer(settings: Settings, beside: _Beside) -> Companion:
+    environment, senders = settings.controller.environment, telling.senders(settings)
+    return Deliverer(
+        lambda: wiring.database(settings, migrate=False),
+        Postman(environment, senders, beside.clock, SystemRandom(), beside.say),
+        telling.targets(settings),
+        **beside.facts,
+    )
+
+
 def _eyes(follower: Follower | None) -> Eyes:
+    checks = (vigil.clock_is_right, vigil.is_fresh)
     if follower is None:
-        return Eyes()
+        return Eyes(checks=checks)
 
     def look(world: World, now: datetime) -> None:
         applied = control.read_applied(world.connection, world.environment)
@@ -142,7 +158,7 @@ def _eyes(follower: Follower | None) -> Eyes:
             raise NoBaseline
         follower.look(now, forward_only(world.repository, accepted, world.baseline))
 
-    return Eyes(look=look)
+    return Eyes(look=look, checks=checks)
 
 
 def _installation(state: Path) -> str:

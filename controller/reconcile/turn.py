@@ -99,11 +99,13 @@ class Turns:
         try:
             self.eyes.look(world, facts.now)
             facts = replace(facts, head=world.head())
+            # Asked each time: a branch that is held back stands still, and so does a wrong clock.
+            extra = [one for check in self.eyes.checks for one in check(world, facts.now)]
+            facts = replace(facts, extra=tuple(extra))
             before = self._unasked(facts.head) if not asked else None
             if before is not None:
-                return replace(before, now=facts.now, revisions=())
-            extra = [one for check in self.eyes.checks for one in check(world, facts.now)]
-            return self._converge(replace(facts, extra=tuple(extra)))
+                return replace(facts, error=before.error, settled=before.settled)
+            return self._converge(facts)
         except ControllerError as error:
             return replace(facts, error=error)
         except Exception as error:  # noqa: BLE001  one poison commit must not end the controller
@@ -122,11 +124,11 @@ class Turns:
 
     def _converge(self, facts: Facts) -> Facts:
         revisions: list[AppliedRevision] = []
-        published = False
+        published, commit = False, facts.head
         try:
             for outcome in converge(self.world):
                 published = published or bool(outcome.published.commits)
-                facts = replace(facts, head=outcome.commit)
+                commit = outcome.commit
                 if outcome.revision is not None:
                     revisions.append(outcome.revision)
         except ControllerError as error:
@@ -134,7 +136,7 @@ class Turns:
         finally:
             if published:
                 gitpack.start(self.world.repository.git_dir)
-        return replace(facts, settled=True, revisions=tuple(revisions))
+        return replace(facts, head=commit, settled=True, revisions=tuple(revisions))
 
     def _write_down(self, facts: Facts) -> None:
         """Write conditions and events where they are new: an unchanged world leaves no trace."""
