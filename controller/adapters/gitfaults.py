@@ -9,6 +9,7 @@ repository that does not hold it has answered. Looking costs nothing as long as 
 import errno
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _PACK_MIN_BYTES = 12 + 20  # a header and a checksum
 _INDEX_MIN_BYTES = 8 + 256 * 4 + 2 * 20
 _HASH_BYTES = 20
+_LOOKS, _LOOK_SECONDS = 10, 0.05
 _NAMED = re.compile(r"no match for id \(([0-9a-f]{40})\)")
 _PACKED = re.compile(r"[0-9a-f]{40} (refs/\S+)")
 
@@ -353,9 +355,7 @@ def _pack_fault(pack: Path, index: Path) -> ControllerError | None:
     for one in (pack, index):
         if one.exists() and not os.access(one, os.R_OK):
             return RepositoryNotAllowed(one, os.strerror(errno.EACCES))
-    if not index.is_file():
-        if not pack.exists():
-            return None
+    if _stays_without(pack, index):
         return PackDamaged(pack, "its index is missing; `git index-pack` makes it again")
     if pack.stat().st_size < _PACK_MIN_BYTES or index.stat().st_size < _INDEX_MIN_BYTES:
         return PackDamaged(pack, "it or its index was cut off")
@@ -363,6 +363,15 @@ def _pack_fault(pack: Path, index: Path) -> ControllerError | None:
     if _tail(pack, _HASH_BYTES) != _tail(index, 2 * _HASH_BYTES)[:_HASH_BYTES]:
         return PackDamaged(pack, "it and its index do not belong together, or one was cut off")
     return None
+
+
+def _stays_without(pack: Path, index: Path) -> bool:
+    """Whether a pack has no index: git puts the pack in place first, and removes either first."""
+    for _ in range(_LOOKS):
+        if index.is_file() or not pack.exists():
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
 
 
 def _tail(path: Path, count: int) -> bytes:

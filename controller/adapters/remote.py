@@ -43,7 +43,7 @@ SLOW_BYTES_PER_SECOND, SLOW_SECONDS = 1000, 20
 _STREAMED_BYTES = 16 * 1024**2  # git looks at larger files piece by piece
 _OFF = os.devnull
 # The token goes from its file to git through a pipe of the shell's own: no argument, no variable.
-_GIVE_TOKEN = (
+_CREDENTIALS = (
     '!f() { test "$1" = get && test -n "$COUNTERSIGN_TOKEN_FILE" && '
     "printf 'username=%s\\npassword=%s\\n' "
     '"$COUNTERSIGN_TOKEN_USER" "$(cat "$COUNTERSIGN_TOKEN_FILE")"; }; f'
@@ -194,7 +194,7 @@ def _git(
         settings["http.sslCAInfo"] = str(remote.ca_file)
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     if remote.token_file is not None:
-        options += ["-c", f"credential.helper={_GIVE_TOKEN}"]
+        options += ["-c", f"credential.helper={_CREDENTIALS}"]
     try:
         return run_git(
             [*options, f"--git-dir={git_dir}", *args],

@@ -41,11 +41,19 @@ class WatchUnavailable(Unavailable):
         self.git_dir, self.reason = git_dir, reason
 
 
-def watch_branch(git_dir: Path, branch: str, *, changed: Callable[[], None], stop: Event) -> None:
+def watch_branch(
+    git_dir: Path,
+    branch: str,
+    *,
+    changed: Callable[[], None],
+    stop: Event,
+    look_ms: int = LOOK_MS,
+) -> None:
     """Call `changed` whenever a branch may have moved, until `stop` is set; it blocks till then.
 
-    It is called once at the start, too: what came before the watch stood was not seen. Raises
-    `WatchUnavailable`, or `RepositoryGone` when the repository is not there any more.
+    Without any event it looks every `look_ms`. It is called once at the start, too: what came
+    before the watch stood was not seen. Raises `WatchUnavailable`, or `RepositoryGone` when the
+    repository is not there any more.
     """
     common = common_dir(git_dir)
     seen: _Stamp | None = None
@@ -55,7 +63,7 @@ def watch_branch(git_dir: Path, branch: str, *, changed: Callable[[], None], sto
         if stamp != seen:
             seen = stamp
             changed()
-        for _ in _wakes(common, folders, stop):
+        for _ in _wakes(common, folders, stop, look_ms):
             stamp = _stamp(common, branch)
             if stamp != seen:
                 seen = stamp
@@ -64,8 +72,8 @@ def watch_branch(git_dir: Path, branch: str, *, changed: Callable[[], None], sto
                 break  # a folder on the way came or went: watch the others
 
 
-def _wakes(common: Path, folders: list[Path], stop: Event) -> Iterator[None]:
-    """Yield whenever something happened in the folders, and every second."""
+def _wakes(common: Path, folders: list[Path], stop: Event, look_ms: int) -> Iterator[None]:
+    """Yield whenever something happened in the folders, and every `look_ms`."""
     try:
         for _ in watch(
             *folders,
@@ -73,7 +81,7 @@ def _wakes(common: Path, folders: list[Path], stop: Event) -> Iterator[None]:
             debounce=GATHERED_MS,
             step=QUIET_MS,
             stop_event=stop,
-            rust_timeout=LOOK_MS,
+            rust_timeout=look_ms,
             yield_on_timeout=True,
             force_polling=False,
             recursive=False,

@@ -15,7 +15,12 @@ import pytest
 
 from controller.adapters import mirrorpacks
 from controller.adapters.git import GitRepository
-from controller.adapters.gitfaults import RepositoryBusy, RepositoryFull
+from controller.adapters.gitfaults import (
+    PackDamaged,
+    RepositoryBusy,
+    RepositoryFull,
+    why_nothing,
+)
 from controller.adapters.mirror import RESERVE_BYTES, Mirror, MirrorAbsent
 from controller.adapters.remoteaddress import Remote
 from controller.adapters.remotefaults import RemoteUnreachable
@@ -240,6 +245,23 @@ def test_a_controller_that_is_killed_leaves_a_mirror_that_the_next_one_fetches_i
     assert soon(lambda: not any(lives(pid) for pid in orphans))
 
 
+def test_a_fetch_of_our_own_other_thread_is_not_ended(
+    upstream: GitRepository, mirror: Mirror, tmp_path: Path
+) -> None:
+    with dripping(upstream, tmp_path) as (url, ca_file, manner):
+        remote = Remote("remote", url, ca_file=ca_file)
+        thread = threading.Thread(target=mirror.fetch, args=(remote, MAIN))
+        thread.start()
+        assert soon(lambda: tmp_packs(mirror))
+
+        with pytest.raises(RepositoryBusy), Mirror.open(mirror.git_dir).held():
+            pass
+
+        manner.drips = False
+        thread.join(20)
+    assert mirror.fetched(remote) == upstream.target(MAIN)
+
+
 def test_a_git_that_is_killed_is_told_and_leaves_nothing(
     upstream: GitRepository, mirror: Mirror, tmp_path: Path
 ) -> None:
@@ -350,6 +372,35 @@ def test_a_reader_that_opened_the_mirror_before_finds_everything(
         assert blob is not None
         assert reader.read(blob) == b"1\n"
     assert not reader.has(Oid(b"\1" * 20))
+
+
+def test_packs_that_come_and_go_are_no_damage(mirror: Mirror, here: Remote) -> None:
+    mirror.fetch(here, MAIN)
+    folder = mirror.git_dir / "objects" / "pack"
+    index = next(folder.glob("*.idx"))
+    pack = index.with_suffix(".pack")
+    copy = folder / f"pack-{'0' * 40}.pack"
+    until = time.monotonic() + 2
+
+    def come_and_go() -> None:
+        while time.monotonic() < until:
+            copy.hardlink_to(pack)  # as git does: the pack first, a moment later its index
+            time.sleep(0.001)
+            copy.with_suffix(".idx").hardlink_to(index)
+            copy.unlink()  # as a roll-up does
+            time.sleep(0.001)
+            copy.with_suffix(".idx").unlink()
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    found = set()
+    while time.monotonic() < until:
+        found.add(why_nothing(mirror.git_dir))
+    thread.join()
+
+    assert found == {None}
+    copy.hardlink_to(pack)
+    assert isinstance(why_nothing(mirror.git_dir), PackDamaged)
 
 
 def test_nothing_that_was_fetched_is_lost_even_when_nobody_names_it(

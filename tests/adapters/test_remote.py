@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ from tests.support.gitservers import (
     system_sshd,
     why_no_system_sshd,
 )
+from tests.support.house import ROOT
 from tests.support.repositories import ALICE, MAIN, bare
 from tests.support.trees import git
 
@@ -229,6 +231,32 @@ def test_a_token_that_others_may_read_is_not_used(over_https: Remote, tmp_path: 
 
     with pytest.raises(UnsafeKeyFile):
         ls_remote(named, MAIN)
+
+
+def test_no_settings_of_a_home_and_no_password_in_it_are_used(
+    over_https: Remote, manner: Manner, upstream: GitRepository, tmp_path: Path
+) -> None:
+    manner.login = ("git", TOKEN)
+    (tmp_path / ".netrc").write_text(f"machine 127.0.0.1 login git password {TOKEN}\n")
+    settings = f'[url "file://{upstream.path}"]\n\tinsteadOf = {over_https.url}\n'
+    (tmp_path / ".gitconfig").write_text(settings)
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from controller.adapters.remote import ls_remote\n"
+        "from controller.adapters.remoteaddress import Remote\n"
+        "from controller.adapters.remotefaults import CredentialsRefused\n"
+        "remote = Remote('remote', sys.argv[1], ca_file=Path(sys.argv[2]))\n"
+        "try:\n    print(ls_remote(remote, 'refs/heads/main'))\n"
+        "except CredentialsRefused as error:\n    print(error.code)"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", script, over_https.url, str(over_https.ca_file)],
+        env={"HOME": str(tmp_path), "PATH": os.defpath, "GIT_ASKPASS": "/bin/echo"},
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert said.stdout.split() == [CredentialsRefused.code]
 
 
 @pytest.mark.parametrize("token", ["", "two\nlines", "caf\u00e9", "bell\a"])

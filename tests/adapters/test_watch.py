@@ -36,11 +36,13 @@ class Bell:
 
 
 @contextmanager
-def watched(git_dir: Path, branch: str = "main") -> Iterator[Bell]:
-    """Watch from another thread, until the block ends."""
+def watched(git_dir: Path, branch: str = "main", look_ms: int = 60_000) -> Iterator[Bell]:
+    """Watch from another thread, until the block ends; by events alone if not told otherwise."""
     bell, stop = Bell(), threading.Event()
     thread = threading.Thread(
-        target=watch_branch, args=(git_dir, branch), kwargs={"changed": bell.ring, "stop": stop}
+        target=watch_branch,
+        args=(git_dir, branch),
+        kwargs={"changed": bell.ring, "stop": stop, "look_ms": look_ms},
     )
     thread.start()
     try:
@@ -101,6 +103,15 @@ def test_a_branch_in_folders_that_come_and_go_rings(git_dir: Path, commits: list
         seen = bell.rang
         git(git_dir, "update-ref", ref, commits[2])
         assert bell.reaches(seen + 1)
+
+
+def test_what_no_event_told_of_is_seen_all_the_same(git_dir: Path, commits: list[str]) -> None:
+    elsewhere = git_dir.with_name("elsewhere")
+    elsewhere.hardlink_to(git_dir / "refs" / "heads" / "main")  # a change by that name tells nobody
+    with watched(git_dir, look_ms=200) as bell:
+        elsewhere.write_text(f"{commits[1]}\n")
+
+        assert bell.reaches(2)
 
 
 def test_other_branches_and_objects_are_quiet(git_dir: Path, commits: list[str]) -> None:

@@ -135,11 +135,15 @@ def test_a_rewritten_branch_leaves_the_mirror_where_it_was_each_time(
     put(upstream, upstream.parents_of(kept)[0])
     other = grow(upstream, "other")
 
-    for _ in range(2):
+    def refused() -> None:
         with pytest.raises(HistoryRewritten) as refusal:
             follower.look(NOW, accepted(mirror, kept))
         assert (refusal.value.accepted, refusal.value.head) == (kept, other)
         assert mirror.repository.target(MAIN) == kept
+
+    refused()
+    with mirror.held():  # so nothing can be fetched: it is here already
+        refused()
 
 
 @pytest.mark.allows("rollback.force-push")

@@ -223,14 +223,12 @@ class _Handler(BaseHTTPRequestHandler):
         if manner.cut_after_bytes is not None and is_pack:
             self.wfile.write(content[: manner.cut_after_bytes])
             return
-        if manner.drips and is_pack:
-            half = len(content) // 2
+        half = len(content) // 2
+        while is_pack and manner.drips and half < len(content):
             self.wfile.write(content[:half])
-            for at in range(half, len(content), 2):
-                self.wfile.write(content[at : at + 2])
-                if self.server.ending.wait(1) or not manner.drips:
-                    return
-            return
+            content, half = content[half:], 2
+            if self.server.ending.wait(1):
+                return
         self.wfile.write(content)
 
 
