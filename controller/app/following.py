@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from controller.adapters.children import Stopped
 from controller.adapters.mirror import Mirror
 from controller.adapters.remoteaddress import Remote
 from controller.app.settings import RemoteAddressSection, Settings
@@ -16,7 +17,7 @@ def mirror_path(settings: Settings) -> Path:
     return settings.path(settings.controller.state_dir) / "mirror.git"
 
 
-def follower(settings: Settings) -> Follower | None:
+def follower(settings: Settings, *, stopped: Stopped | None = None) -> Follower | None:
     """Return what follows the remote, making its mirror at first; `None` where there is no remote.
 
     One process alone should call this: the one that is to follow.
@@ -26,7 +27,8 @@ def follower(settings: Settings) -> Follower | None:
         return None
     mirror = Mirror.made(mirror_path(settings), settings.repository.branch)
     mirror.forget(found)
-    return Follower(mirror, settings.repository.branch, *found)
+    second = found[1] if len(found) > 1 else None
+    return Follower(mirror, settings.repository.branch, found[0], second, stopped)
 
 
 def remotes(settings: Settings) -> tuple[Remote, ...]:

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from secrets import SystemRandom, token_hex
 from types import FrameType
@@ -16,17 +15,16 @@ from typing import Any
 from controller.adapters.clock import SystemClock
 from controller.adapters.files import write_file
 from controller.adapters.workers import Beats
-from controller.app import following, telling, wiring
+from controller.app import following, looking, telling, wiring
 from controller.app.host import artifact_repository
 from controller.app.settings import Settings
 from controller.audit.commit import reference
 from controller.kernel.errors import Refused
 from controller.kernel.instants import Clock
 from controller.reconcile import vigil
-from controller.reconcile.following import forward_only
 from controller.reconcile.standing import Facts
 from controller.reconcile.turn import Eyes
-from controller.reconcile.world import NoBaseline, World
+from controller.reconcile.world import World
 from controller.roles.companions import Companion, Say
 from controller.roles.controller import Cadence, Controller, Watchers
 from controller.roles.deliver import Deliverer, Postman
@@ -36,7 +34,6 @@ from controller.roles.timing import Backoff
 from controller.roles.upkeep import Upkeep
 from controller.roles.watching import Watcher
 from controller.source.follow import Follower
-from controller.stores.control import store as control
 from controller.stores.control import wake
 
 _INSTALLATION = "installation"
@@ -66,7 +63,7 @@ def serve_controller(settings: Settings, beats: Beats, say: Say) -> None:
     bell = Doorbell()
     with _alone(state), _signals(bell), ExitStack() as stack:
         clock = SystemClock()
-        follower = following.follower(settings)
+        follower = following.follower(settings, stopped=bell.stops)
         beside = _Beside(clock, say)
         companions = _companions(settings, follower, bell, beside)
         if settings.notify:
@@ -133,7 +130,7 @@ def _companions(
         return [listener, Watcher(git_dir, branch, bell, **beside.facts)]
     remote = following.audit_remote(settings)
     audit = (remote, reference(settings.controller.name)) if remote is not None else None
-    return [listener, Upkeep(follower.mirror, audit, **beside.facts)]
+    return [listener, Upkeep(follower.mirror, audit, stopped=bell.stops, **beside.facts)]
 
 
 def _deliverer(settings: Settings, beside: _Beside) -> Companion:
@@ -151,12 +148,8 @@ def _eyes(follower: Follower | None) -> Eyes:
     if follower is None:
         return Eyes(checks=checks)
 
-    def look(world: World, now: datetime) -> None:
-        applied = control.read_applied(world.connection, world.environment)
-        accepted = applied.commit if applied is not None else None
-        if world.baseline is None:
-            raise NoBaseline
-        follower.look(now, forward_only(world.repository, accepted, world.baseline))
+    def look(world: World, expects_news: bool) -> None:
+        looking.look(follower, world, expects_news=expects_news)
 
     return Eyes(look=look, checks=checks)
 

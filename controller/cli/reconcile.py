@@ -76,7 +76,7 @@ def reconcile(
     follower = following.follower(named)
     with deadline(timeout), wiring.world(named, signs=True) as world:
         if follower is not None:
-            looking.look_once(follower, world)
+            looking.look(follower, world, expects_news=True)
         outcomes = []
         for outcome in converge(world):
             outcomes.append(outcome)

@@ -30,11 +30,13 @@ Owe = Callable[[World, datetime, Sequence[Happened], Sequence[Condition]], None]
 """Owes people what they are to be told, in the transaction that writes it down."""
 
 
-Look = Callable[[World, datetime], None]
-"""Brings the repository to where its remotes are; raises where it cannot, or must not."""
+Look = Callable[[World, bool], None]
+"""Brings the repository to where its remotes are; raises where it cannot, or must not.
+
+The flag says that somebody told of news there."""
 
 
-def _look_at_nothing(_world: World, _now: datetime) -> None:
+def _look_at_nothing(_world: World, _expects_news: bool) -> None:
     """A local repository is looked at where it is."""
 
 
@@ -83,21 +85,21 @@ class Turns:
         self._said = tuple(one.condition for one in before)
         self._teller = Teller(self._said)
 
-    def take(self, *, asked: bool = False) -> Facts:
+    def take(self, *, asked: bool = False, expects_news: bool = False) -> Facts:
         """Take a turn. `asked`: somebody wants what was refused judged again.
 
         Raises only what keeps it from being written down; everything else is a fact.
         """
-        facts = self._find(asked=asked)
+        facts = self._find(asked=asked, expects_news=expects_news)
         self._final = facts if _is_final(facts.error) else None
         self._write_down(facts)
         return facts
 
-    def _find(self, *, asked: bool) -> Facts:
+    def _find(self, *, asked: bool, expects_news: bool) -> Facts:
         world = self.world
         facts = Facts(world.clock.now(), world.environment)
         try:
-            self.eyes.look(world, facts.now)
+            self.eyes.look(world, expects_news)
             facts = replace(facts, head=world.head())
             # Asked each time: a branch that is held back stands still, and so does a wrong clock.
             extra = [one for check in self.eyes.checks for one in check(world, facts.now)]

@@ -216,7 +216,7 @@ class _Leader:
         world = self._world
         wake = wakes.read(world.connection, world.environment)
         asked = wake.is_due or bool(rung & {Cause.REQUEST, Cause.BOUNDARY})
-        facts = self._turns.take(asked=asked)
+        facts = self._turns.take(asked=asked, expects_news=wake.is_due)
         if isinstance(facts.error, Fenced):
             raise facts.error
         wakes.handled(world.connection, wake)

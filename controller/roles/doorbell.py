@@ -32,10 +32,16 @@ class Doorbell:
 
     def __init__(self) -> None:
         self._rings: SimpleQueue[Cause] = SimpleQueue()
+        self._stops = False
 
     def ring(self, cause: Cause) -> None:
-        """Ask for a look."""
+        """Ask for a look, or to stop."""
+        self._stops = self._stops or cause is Cause.STOP
         self._rings.put(cause)
+
+    def stops(self) -> bool:
+        """Whether it was ever rung to stop: what takes long is not waited for any more."""
+        return self._stops
 
     def wait(self, seconds: float) -> frozenset[Cause]:
         """Return why it was rung since the last call, at once if it was, or nothing when late."""

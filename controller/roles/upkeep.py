@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 
+from controller.adapters.children import Stopped
 from controller.adapters.mirror import Mirror
 from controller.adapters.remoteaddress import Remote
 from controller.kernel.instants import Clock
@@ -27,10 +28,12 @@ class Upkeep(Companion):
         backoff: Backoff,
         clock: Clock,
         say: Say,
+        stopped: Stopped,
         pushed: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__("upkeep of the mirror", backoff, clock, say)
         self._mirror, self._audit, self._pushed = mirror, audit, pushed
+        self._stopped = stopped
         self._due = threading.Event()
         self._due.set()
 
@@ -41,7 +44,9 @@ class Upkeep(Companion):
     def work(self) -> None:
         """Do what is due, then wait until something is."""
         self._due.clear()
-        if self._audit is not None and push_branch(self._mirror, *self._audit):
+        if self._audit is not None and push_branch(
+            self._mirror, *self._audit, stopped=self._stopped
+        ):
             self._pushed()
         self._mirror.tidy()
         self.went_well()

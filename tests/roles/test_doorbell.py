@@ -35,6 +35,17 @@ def test_a_ring_before_the_wait_is_not_lost() -> None:
     assert bell.wait(30) == {Cause.STOP}
 
 
+def test_a_bell_that_was_rung_to_stop_says_so_from_then_on() -> None:
+    bell = Doorbell()
+    bell.ring(Cause.POLL)
+    assert not bell.stops()
+
+    bell.ring(Cause.STOP)
+    bell.wait(0)
+
+    assert bell.stops()
+
+
 def test_a_signal_of_the_waiting_thread_may_ring() -> None:
     bell = Doorbell()
 
