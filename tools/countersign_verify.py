@@ -49,6 +49,7 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 JSON_MOST, JSON_DEPTH, INTEGER_MOST = 4 * MIB, 32, 2**53 - 1
 WORDS_MOST, ENVELOPE_WORDS_MOST = 500_000, 1000
 ENVELOPE_MOST, STATEMENT_MOST, ROOT_MOST, RELEASE_MOST = 4 * MIB, 3 * MIB, 512 * KIB, 4 * MIB
+RECORD_MOST, LINK_MOST = 4 * MIB, 4 * MIB + 64 * KIB
 SIGNATURES_MOST, SIGNATURE_MOST, KEY_LINE_MOST = 16, 4 * KIB, 1024
 ROOTS_MOST, COMMIT_MOST, PARENTS_MOST, TREE_MOST = 1024, MIB, 64, 2 * MIB
 ENTRIES_MOST, LEVELS_MOST, FILE_MOST, FILES_MOST = 200_000, 12, 64 * MIB, 4 * GIB
@@ -57,6 +58,7 @@ SUBJECTS_MOST, VERSION_STEP_MOST, COMMITS_MOST = 10_000, 1000, 100_000
 FOLDER_MOST, LOOK_MOST, LOOK_MORE, LOOK_EACH = 256 * KIB, 16 * MIB, 16 * KIB, KIB
 RELEASES_MOST, JUDGED_TIMES, VOUCHED_TIMES = 16 * MIB, 8, 16
 ROOTS_SIZE_MOST = 16 * MIB
+TOLD_COMMITS_MOST, TOLD_SIZE_MOST = 200_000, GIB
 NOTE_MOST, NOTE_LINES_MOST = MIB, 100
 REMEMBERED_MOST, RAWS_MOST, ANCESTORS_MOST = 50_000, 64, 1_000_000
 GIT_SECONDS = 120.0
@@ -1181,9 +1183,9 @@ class Objects:
             raise Refusal("corrupt", where, f"object {oid} holds other bytes", "run `git fsck`")
         return data
 
-    def commit(self, oid: str) -> Commit:
+    def commit(self, oid: str, size: int = COMMIT_MOST) -> Commit:
         """Return a commit as git reads every commit, whoever signed it or did not."""
-        raw = self.read(oid, "commit", COMMIT_MOST, f"commit {oid}")
+        raw = self.read(oid, "commit", size, f"commit {oid}")
         match = COMMIT.match(raw)
         if match is None or not all(map(is_git_person, match["persons"][:-1].split(b"\n"))):
             what = "not a tree, its parents, an author and a committer, one behind the other"
@@ -1191,14 +1193,22 @@ class Objects:
         ids = [word.decode().lower() for word in re.findall(rb" (%b)\n" % GIT_ID, match["ids"])]
         return Commit(oid, ids[0], tuple(ids[1:]))
 
-    def first_parents(self, tip: str, most: int | None = COMMITS_MOST) -> list[Commit]:
-        """Return the first-parent path, the oldest first; a trail may have any length."""
+    def first_parents(self, tip: str, most: int = COMMITS_MOST) -> list[Commit]:
+        """Return the first-parent path, the oldest first."""
         path = [self.commit(tip)]
         while path[-1].parents:
-            if most is not None and len(path) >= most:
+            if len(path) >= most:
                 raise Refusal("history.too_long", f"commit {tip}", f"more than {most} commits")
             path.append(self.commit(path[-1].parents[0]))
         return path[::-1]
+
+    def newest_first(self, tip: str) -> Iterator[Commit]:
+        """Yield the commits of an audit trail, which may have any length."""
+        here = self.commit(tip, LINK_MOST)
+        yield here
+        while here.parents:
+            here = self.commit(here.parents[0], LINK_MOST)
+            yield here
 
     def descends(self, ancestor: str, descendant: str) -> bool:
         """Whether a commit is another or grew out of it, by whichever parent."""
@@ -1464,18 +1474,18 @@ class SignedCommit:
     covered: bytes
 
 
-def read_commit(raw: bytes, where: str) -> SignedCommit:
+def read_commit(raw: bytes, where: str, most: int = COMMIT_MOST) -> SignedCommit:
     """Read a commit more strictly than git does."""
     try:
-        return _commit(raw)
+        return _commit(raw, most)
     except Wrong as error:
         do = "only what git itself writes is read"
         raise Refusal("trust.malformed_commit", where, str(error), do) from None
 
 
-def _commit(raw: bytes) -> SignedCommit:
+def _commit(raw: bytes, most: int) -> SignedCommit:
     head, gap, message = raw.partition(b"\n\n")
-    if not gap or b"\0" in raw or len(raw) > COMMIT_MOST:
+    if not gap or b"\0" in raw or len(raw) > most:
         raise Wrong("no empty line behind the headers, a NUL, or too long")
     headers = _headers(head)
     values = {word: [value for one, value in headers if one == word] for word in _HEADERS}
@@ -2583,7 +2593,7 @@ _FIRST_LINES = {
 
 def read_record(data: bytes) -> dict[str, Any]:
     """Read an audit record in its one form, or raise `Wrong`."""
-    value = read_json(data)
+    value = read_json(data, RECORD_MOST)
     record: dict[str, Any] = _RECORD(value, "")
     lists = [*record["signers"].values(), *(one["signers"] for one in record["acks"])]
     lists += [record["rollback"]["signers"]] if record["rollback"] else []
@@ -2634,10 +2644,11 @@ Broken = Callable[[str, str], Refusal]
 
 @dataclass
 class Course:
-    """The records so far; `told` yields what trails of other controllers say of revisions."""
+    """The records so far; `rest` yields what trails of other controllers say of revisions."""
 
     repository: str
-    told: Callable[[], Iterable[tuple[str, int]]]
+    rest: Iterator[tuple[str, int]]
+    told: set[tuple[str, int]] = field(default_factory=set)
     last: dict[str, Any] | None = None
     latest: datetime | None = None
     newest: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -2678,8 +2689,19 @@ class Course:
     def _told_elsewhere(self, record: dict[str, Any], last: int) -> bool:
         if record["revision"] <= last:
             return False
-        told = {number for where, number in self.told() if where == record["environment"]}
-        return all(number in told for number in range(last + 1, record["revision"]))
+        return all(
+            self._tell((record["environment"], number))
+            for number in range(last + 1, record["revision"])
+        )
+
+    def _tell(self, wanted: tuple[str, int]) -> bool:
+        """Whether another trail tells of a revision; each is read once, as far as needed."""
+        while wanted not in self.told:
+            found = next(self.rest, None)
+            if found is None:
+                return False
+            self.told.add(found)
+        return True
 
     def _check_repin(self, record: dict[str, Any], broken: Broken) -> None:
         if record["parent_commit"] != record["commit"]:
@@ -2724,27 +2746,58 @@ class Trail:
     source: Objects | None
     root: Root
 
-    def prove(self, tip: str, tell: Callable[[int], None]) -> list[Link]:
+    def prove(self, tip: str, progress: Callable[[int], Callable[[int], None]]) -> list[Link]:
         """Return every link, the oldest first, or refuse the first that does not hold."""
+        path = self._oldest_first(tip)
+        tell = progress(len(path))
         links: list[Link] = []
-        course = Course(self.root.repository, self._told)
-        for commit in self.objects.first_parents(tip, most=None):
+        course = Course(self.root.repository, self._told())
+        for oid in path:
             last = links[-1] if links else None
-            links.append(self._link(commit.oid, last, len(links) + 1, course))
+            links.append(self._link(oid, last, len(links) + 1, course))
             tell(len(links))
         return links
 
+    def _oldest_first(self, tip: str) -> list[str]:
+        """Return the commits of the trail; one that is too large is a link that does not hold."""
+        path: list[str] = []
+        try:
+            for one in self.objects.newest_first(tip):
+                path.append(one.oid)  # noqa: PERF401  what was reached counts when the rest raises
+        except Refusal as error:
+            if error.code != "walk.too_large":
+                raise
+            where = f"audit trail of {self.controller}, {self._below(path)}, {error.where}"
+            do = "everything before this link is proven, nothing from it on"
+            raise Refusal("audit.link_malformed", where, error.what, do) from None
+        return path[::-1]
+
+    def _below(self, path: Sequence[str]) -> str:
+        """Say which link is below the last of a path, as its record says."""
+        try:
+            return f"link {self._record_at(path[-1])['seq'] - 1}" if path else "newest link"
+        except (Refusal, Wrong):
+            return "a link"  # It is named by its commit alone.
+
+    def _record_at(self, oid: str) -> dict[str, Any]:
+        """Return the record of an audit commit, believed by nobody yet."""
+        raw = self.objects.read(oid, "commit", LINK_MOST, f"commit {oid}")
+        message = read_commit(raw, f"commit {oid}", LINK_MOST).message
+        return read_record(b"".join(message.split(b"\n\n")[1:2]))
+
     def _told(self) -> Iterator[tuple[str, int]]:
         """Yield environments and revisions of the other controllers' records, proven or not."""
+        commits, size = 0, 0
         for other in self.root.audit:
             try:
                 if other != self.controller:
-                    tip = audit_tip(self.objects, None, other)
-                    for one in self.objects.first_parents(tip, most=None)[::-1]:
-                        raw = self.objects.read(one.oid, "commit", COMMIT_MOST, other)
-                        record = read_record(read_commit(raw, other).message.split(b"\n\n")[1])
+                    for one in self.objects.newest_first(audit_tip(self.objects, None, other)):
+                        commits, size = commits + 1, size + self.objects.header(one.oid, other)[1]
+                        if commits > TOLD_COMMITS_MOST or size > TOLD_SIZE_MOST:
+                            return
+                        record = self._record_at(one.oid)
                         yield record["environment"], record["revision"]
-            except (Refusal, Wrong, IndexError):
+            except (Refusal, Wrong):
                 continue
 
     def _link(self, oid: str, last: Link | None, seq: int, course: Course) -> Link:
@@ -2754,9 +2807,9 @@ class Trail:
             do = "everything before this link is proven, nothing from it on"
             return Refusal(f"audit.{code}", where, what, do)
 
-        raw = self.objects.read(oid, "commit", COMMIT_MOST, where)
+        raw = self.objects.read(oid, "commit", LINK_MOST, where)
         try:
-            commit = read_commit(raw, where)
+            commit = read_commit(raw, where, LINK_MOST)
         except Refusal as error:
             raise broken("link_malformed", error.what) from None
         try:
@@ -3100,7 +3153,7 @@ def run_audit(arguments: argparse.Namespace, at: datetime) -> dict[str, Any]:
             raise nobody(f"the audit trail of controller {controller!r}")
         tip = audit_tip(objects, arguments.ref, controller)
         trail = Trail(objects, controller, role.keys, at, source, root)
-        links = trail.prove(tip, Progress("link", len(objects.first_parents(tip, most=None))))
+        links = trail.prove(tip, lambda total: Progress("link", total))
         origin = f"countersign/{root.repository}/{controller}"
         held = [
             read_checkpoint(read_file(file, NOTE_MOST), str(file), origin, role.keys, at)

@@ -74,10 +74,12 @@ class CommitTooLarge(Refused):
 
     code = "git.commit_too_large"
 
-    def __init__(self, commit: Oid, size_bytes: int) -> None:
+    def __init__(
+        self, commit: Oid, size_bytes: int, size_max_bytes: int = COMMIT_SIZE_MAX_BYTES
+    ) -> None:
         super().__init__(
             f"commit {commit.hex()} has {size_bytes:,} bytes, more than the "
-            f"{COMMIT_SIZE_MAX_BYTES:,} we read",
+            f"{size_max_bytes:,} we read",
             hint="it may be damaged: `git fsck --full`, and copy it from another clone; where it "
             "is whole its message is too long, and a branch that holds it starts anew before it",
         )
@@ -117,10 +119,11 @@ class Author:
 
 
 class _Commit(NamedTuple):
-    """What a commit leads to."""
+    """What a commit leads to, and its size."""
 
     tree: Oid
     parents: tuple[Oid, ...]
+    size_bytes: int
 
 
 def commit_content(tree: Oid, parents: Iterable[Oid], author: Author, message: str) -> bytes:
@@ -217,9 +220,9 @@ class GitRepository:
         else:
             yield from _stream(self, chain(first, rest))
 
-    def raw_commit(self, oid: Oid) -> bytes:
+    def raw_commit(self, oid: Oid, *, size_max_bytes: int = COMMIT_SIZE_MAX_BYTES) -> bytes:
         """Return a commit's bytes, signature and all."""
-        self._check_commit(oid)
+        self._check_commit(oid, size_max_bytes)
         return self.read(oid)
 
     def empty_tree(self) -> Oid:
@@ -334,12 +337,21 @@ class GitRepository:
         gitfaults.check_whole(self.git_dir)
         return False
 
-    def first_parents(self, tip: Oid, until: Oid | None = None) -> Iterator[Oid]:
-        """Yield the first-parent path from `tip` back, before `until` or to its beginning."""
+    def first_parents(
+        self,
+        tip: Oid,
+        until: Oid | None = None,
+        *,
+        size_max_bytes: int = COMMIT_SIZE_MAX_BYTES,
+    ) -> Iterator[Oid]:
+        """Yield the first-parent path from `tip` back, before `until` or to its beginning.
+
+        No commit on it may be larger than `size_max_bytes`.
+        """
         here: Oid | None = tip
         while here is not None and here != until:
             yield here
-            parents = self.parents_of(here)
+            parents = self._commit(here, size_max_bytes).parents
             if not parents:
                 gitfaults.check_depth(self.git_dir, here)
             here = parents[0] if parents else None
@@ -406,16 +418,18 @@ class GitRepository:
             if commit is not None and not self.has(commit):
                 raise MissingObject(commit, name) from error
 
-    def _commit(self, oid: Oid) -> _Commit:
+    def _commit(self, oid: Oid, size_max_bytes: int = COMMIT_SIZE_MAX_BYTES) -> _Commit:
         known = self._commits.get(oid)
         if known is not None:
+            if known.size_bytes > size_max_bytes:  # another path may hold larger ones
+                raise CommitTooLarge(oid, known.size_bytes, size_max_bytes)
             return known
         try:
-            self._check_commit(oid)
+            size_bytes = self._check_commit(oid, size_max_bytes)
             with gitfaults.object_read(self.git_dir, oid):
                 found = cast(pygit2.Commit, self._repository[_key(oid)])
                 parents = tuple([Oid(parent.raw) for parent in found.parent_ids])
-                read = _Commit(Oid(found.tree_id.raw), parents)
+                read = _Commit(Oid(found.tree_id.raw), parents, size_bytes)
         except NotACommit:
             raise
         except MissingObject:
@@ -427,12 +441,13 @@ class GitRepository:
             self._commits[oid] = read
         return read
 
-    def _check_commit(self, oid: Oid) -> None:
+    def _check_commit(self, oid: Oid, size_max_bytes: int = COMMIT_SIZE_MAX_BYTES) -> int:
         header = self.header(oid)
         if header.kind != "commit":
             raise NotACommit(oid, header.kind)
-        if header.size_bytes > COMMIT_SIZE_MAX_BYTES:
-            raise CommitTooLarge(oid, header.size_bytes)
+        if header.size_bytes > size_max_bytes:
+            raise CommitTooLarge(oid, header.size_bytes, size_max_bytes)
+        return header.size_bytes
 
     def _named(self, ref: str) -> Oid | None:
         """Return what a ref or a whole id names, unread; nothing for any other expression."""

@@ -6,13 +6,16 @@ for people, the record itself, and trailers for tools; both times are the record
 
 from datetime import datetime
 
-from controller.audit.record import AuditRecord, MalformedRecord
+from controller.audit.record import SIZE_MAX_BYTES, AuditRecord, MalformedRecord
 from controller.kernel.objects import Oid
 from controller.stores.control.model import RevisionKind
 from controller.trust import sshsig
 from controller.trust.commit import ParsedCommit, with_signature
 
 EMPTY_TREE = Oid(bytes.fromhex("4b825dc642cb6eb9a060e54bf8d69288fbee4904"))
+
+COMMIT_SIZE_MAX_BYTES = SIZE_MAX_BYTES + 64 * 1024
+"""A record, and room for everything else that stands in its commit."""
 
 _SUBJECTS = {
     RevisionKind.BASELINE: "Start {environment} at release {serial}",

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from controller.audit.commit import record_in
+from controller.audit.branch import record_at
 from controller.audit.prove import Proof, Trail
 from controller.audit.record import AuditRecord
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Untrusted
 from controller.kernel.objects import Oid
-from controller.trust.commit import parse_commit
 
 
 class Clone(Trail, Protocol):
@@ -79,8 +78,7 @@ def compare(ours: Side, theirs: Side) -> Agreement:
 
 def _records(side: Side) -> Iterator[AuditRecord]:
     for link in side.proof.links:
-        message = parse_commit(side.clone.raw_commit(link.commit)).message
-        yield AuditRecord.parse(record_in(message))
+        yield record_at(side.clone, link.commit)
 
 
 def _compare_commits(

@@ -4,7 +4,7 @@ The chain of digests fixes what was said, not that it makes sense. Whoever holds
 sign any record; here one that could not have come about after those before it is refused.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -33,12 +33,12 @@ class Before:
 class Course:
     """The records so far, in the order of the trail.
 
-    `elsewhere` yields the environments and revisions that trails of other controllers tell of; it
-    is asked where revisions are missing here.
+    `elsewhere` says whether trails of other controllers tell of some revisions of an environment;
+    it is asked where they are missing here.
     """
 
     repository: str
-    elsewhere: Callable[[], Iterable[tuple[str, int]]]
+    elsewhere: Callable[[str, range], bool]
     _last: AuditRecord | None = None
     _by_environment: dict[str, AuditRecord] = field(default_factory=dict)
     _latest: datetime | None = None
@@ -91,8 +91,7 @@ class Course:
     def _told_elsewhere(self, environment: str, last: AuditRecord, record: AuditRecord) -> bool:
         if record.revision <= last.revision:
             return False
-        told = {number for name, number in self.elsewhere() if name == environment}
-        return all(number in told for number in range(last.revision + 1, record.revision))
+        return self.elsewhere(environment, range(last.revision + 1, record.revision))
 
     def _check_repin(self, here: trail.Here, record: AuditRecord) -> None:
         if record.parent_commit != record.commit:

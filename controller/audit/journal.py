@@ -6,7 +6,13 @@ from typing import Any
 
 from controller.adapters.postgres import Connection
 from controller.adapters.queries import load
-from controller.audit.record import GENESIS, AuditRecord, MalformedRecord
+from controller.audit.record import (
+    GENESIS,
+    SIZE_MAX_BYTES,
+    AuditRecord,
+    MalformedRecord,
+    RecordTooLarge,
+)
 from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import Corrupt
 from controller.stores.control import outbox
@@ -81,13 +87,16 @@ def append(
 ) -> AuditRecord:
     """Append the record that `make` builds on the last link, and owe its audit commit.
 
-    `chain` is the controller's, where it was locked before.
+    `chain` is the controller's, where it was locked before. Raises `RecordTooLarge` for a record
+    that nobody would read.
     """
     last = (chain or LockedChain(connection, controller)).last()
     record = make(last)
     if (record.controller, record.seq, record.prev) != (controller, last.seq + 1, last.sha256):
         raise ValueError("the record does not continue the link it was given")
     data = record.to_bytes()
+    if len(data) > SIZE_MAX_BYTES:
+        raise RecordTooLarge(len(data), SIZE_MAX_BYTES)
     facts = {
         "controller": controller,
         "seq": record.seq,

@@ -8,16 +8,18 @@ Git alone cannot know about commits that were cut off the end: the journal does,
 checkpoint that somebody else keeps (`checkpoint`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from controller.adapters.git import CommitTooLarge
 from controller.adapters.postgres import Connection
 from controller.audit import journal, trail
-from controller.audit.branch import published
+from controller.audit.branch import Branch, newest_first, parsed, raw_at, record_at
 from controller.audit.commit import is_as_written, record_in, reference, trailers, trailers_in
 from controller.audit.course import Course
+from controller.audit.elsewhere import Elsewhere
 from controller.audit.journal import QUERIES, JournalRow, Link
 from controller.audit.record import GENESIS, AuditRecord
 from controller.audit.source import Releases
@@ -25,21 +27,15 @@ from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import ControllerError, Unavailable
 from controller.kernel.objects import Objects, Oid
 from controller.stores.control.statements import one
-from controller.trust.commit import ParsedCommit, parse_commit, verify_commit
+from controller.trust.commit import ParsedCommit, verify_parsed
 from controller.trust.keys import KeyId, PublicKey
 from controller.trust.transparency import leaf_hash
 
 
-class Trail(Objects, Protocol):
+class Trail(Objects, Branch, Protocol):
     """A repository with an audit branch, read only."""
 
-    def target(self, ref: str) -> Oid | None: ...
-
-    def raw_commit(self, oid: Oid) -> bytes: ...
-
     def tree_of(self, commit: Oid) -> Oid: ...
-
-    def first_parents(self, tip: Oid, until: Oid | None = None) -> Iterator[Oid]: ...
 
     def is_ancestor(self, ancestor: Oid, descendant: Oid) -> bool: ...
 
@@ -127,7 +123,7 @@ def verify_git(
         repository,
         root.audit_keys(controller),
         now,
-        Course(root.repository, lambda: _revisions(repository, others)),
+        Course(root.repository, Elsewhere(repository, others).tell),
         Releases(source or repository, root.version),
     )
     tip = repository.target(reference(controller))
@@ -135,11 +131,36 @@ def verify_git(
         raise trail.TrailMissing(controller, commit=None, seq=1, detail=reference(controller))
     links: list[ProvenLink] = []
     record = None
-    for commit in reversed(list(repository.first_parents(tip))):
+    for commit in _oldest_first(repository, controller, tip):
         record, link = _prove(facts, controller, commit, links[-1] if links else None)
         links.append(link)
     assert record is not None, "a branch has a commit"
     return Proof(controller, tuple(links), record)
+
+
+def _oldest_first(repository: Branch, controller: str, tip: Oid) -> list[Oid]:
+    """Return the commits of a trail; one too large to be read is the link that does not hold."""
+    path: list[Oid] = []
+    try:
+        for commit in newest_first(repository, tip):
+            path.append(commit)  # noqa: PERF402  what was reached counts when the rest raises
+    except CommitTooLarge as error:
+        above = path[-2] if len(path) > 1 else None
+        seq = _number_below(repository, above) if above is not None else None
+        raise trail.LinkMalformed(
+            controller, commit=error.commit, seq=seq, detail=str(error)
+        ) from error
+    return path[::-1]
+
+
+def _number_below(repository: Branch, commit: Oid) -> int | None:
+    """Return which link is below a commit, as its record says, believed by nobody yet."""
+    try:
+        return record_at(repository, commit).seq - 1
+    except Unavailable:
+        raise
+    except ControllerError:
+        return None  # It is named by its commit alone.
 
 
 def _prove(
@@ -147,18 +168,18 @@ def _prove(
 ) -> tuple[AuditRecord, ProvenLink]:
     seq = last.seq + 1 if last else 1
     here = trail.Here(controller, commit, seq)
-    raw = facts.repository.raw_commit(commit)
+    raw = raw_at(facts.repository, commit)
     with here.blaming(trail.LinkMalformed):
-        parsed = parse_commit(raw)
+        read = parsed(raw)
     with here.blaming(trail.LinkSignature):
-        signer = verify_commit(raw, facts.keys, facts.now)
-    if tuple(parsed.parents) != ((last.commit,) if last else ()):
-        raise here.broken(trail.LinkParents, " ".join(one.hex() for one in parsed.parents))
+        signer = verify_parsed(read, facts.keys, facts.now)
+    if tuple(read.parents) != ((last.commit,) if last else ()):
+        raise here.broken(trail.LinkParents, " ".join(one.hex() for one in read.parents))
     with here.blaming(trail.LinkMalformed):
-        data = record_in(parsed.message)
+        data = record_in(read.message)
         record = AuditRecord.parse(data)
     _check_place(here, record, last)
-    _check_form(here, record, raw, parsed)
+    _check_form(here, record, raw, read)
     facts.releases.check(here, record)
     before = facts.course.follow(here, record)
     facts.releases.check_since(here, record, before)
@@ -182,18 +203,6 @@ def _check_form(here: trail.Here, record: AuditRecord, raw: bytes, parsed: Parse
         raise here.broken(trail.LinkTrailers, min(names, default="their order"))
     if not is_as_written(raw, parsed, record):
         raise here.broken(trail.LinkMalformed, "tree, identity, time, subject or wrapped armor")
-
-
-def _revisions(repository: Trail, controllers: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Yield the environments and revisions that other trails tell of, whether or not they hold."""
-    for name in controllers:
-        try:
-            for one in published(repository, name):
-                yield one.record.environment, one.record.revision
-        except Unavailable:
-            raise
-        except ControllerError:
-            continue  # What cannot be read explains nothing.
 
 
 def verify_database(

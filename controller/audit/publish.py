@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from controller.adapters.git import CommitTooLarge
 from controller.adapters.postgres import Connection, transaction
 from controller.audit import journal
+from controller.audit.branch import Commits, parsed, raw_at
 from controller.audit.commit import content, is_as_written, record_in, reference
 from controller.audit.journal import QUERIES, JournalBroken, JournalRow, Link
 from controller.audit.record import GENESIS, AuditRecord, MalformedRecord
@@ -23,21 +25,19 @@ from controller.stores.control.statements import every, run
 from controller.trust.commit import (
     CommitNotSigned,
     MalformedCommit,
-    parse_commit,
     with_signature,
 )
 from controller.trust.sign import Signer, sign_commit
 from controller.trust.sshsig import BadSshSignature
 
 BATCH_MAX = 1_000
+_NOT_OURS = (CommitTooLarge, MalformedCommit, MalformedRecord, CommitNotSigned, BadSshSignature)
 
 
-class Branches(Protocol):
+class Branches(Commits, Protocol):
     """The repository that holds the trail; every write is on disk when the call returns."""
 
     def target(self, ref: str) -> Oid | None: ...
-
-    def raw_commit(self, oid: Oid) -> bytes: ...
 
     def empty_tree(self) -> Oid: ...
 
@@ -89,7 +89,7 @@ class LastWritten:
         if self._tip is None or self._tip[0] != tip:
             return None
         _, raw, link = self._tip
-        return link if repository.raw_commit(tip) == raw else None
+        return link if raw_at(repository, tip) == raw else None
 
 
 def publish(
@@ -167,13 +167,13 @@ class _Trail:
         written = self.last.link(self.repository, tip)
         if written == Link(next_row.seq - 1, next_row.prev_sha256):
             return written
-        raw = self.repository.raw_commit(tip)
         try:
-            parsed = parse_commit(raw)
-            data = record_in(parsed.message)
+            raw = raw_at(self.repository, tip)
+            commit = parsed(raw)
+            data = record_in(commit.message)
             record = AuditRecord.parse(data)
-            as_written = is_as_written(raw, parsed, record)
-        except (MalformedCommit, MalformedRecord, CommitNotSigned, BadSshSignature) as error:
+            as_written = is_as_written(raw, commit, record)
+        except _NOT_OURS as error:
             raise AuditForked(self.controller, tip=tip, reason=str(error)) from error
         if not as_written:
             reason = "it is not byte for byte what is written for its record and signature"

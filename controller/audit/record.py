@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 from controller.artifacts.layout import is_segment
 from controller.kernel.canonical import Digest, Json, canonical, sha256
-from controller.kernel.errors import Corrupt
+from controller.kernel.errors import Corrupt, Refused
 from controller.kernel.instants import NotAnInstant, format_instant, parse_instant
 from controller.kernel.objects import Oid
 from controller.kernel.strictjson import MalformedJson, parse
@@ -22,6 +22,10 @@ from controller.stores.control.model import RevisionKind
 FORMAT = "urn:countersign:audit:v1"
 GENESIS = Digest("0" * 64)
 """What the first record names as the one before it."""
+SIZE_MAX_BYTES = 4 * 1024 * 1024
+"""A larger record is not written, and not read."""
+SIGNERS_MAX_BYTES = SIZE_MAX_BYTES - 64 * 1024
+"""What who signed may take of it: everything else has room in the rest, whatever it says."""
 
 _HEX = frozenset("0123456789abcdef")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -32,6 +36,28 @@ class MalformedRecord(Corrupt):
     """Bytes are not an audit record in its one form."""
 
     code = "audit.malformed_record"
+
+
+class RecordTooLarge(Refused):
+    """What was signed by so many that no record could say it: nobody could prove it later."""
+
+    code = "audit.record_too_large"
+
+    def __init__(self, size_bytes: int, size_max_bytes: int) -> None:
+        super().__init__(
+            f"the audit record would take {size_bytes:,} bytes for who signed what, at most "
+            f"{size_max_bytes:,} are written",
+            hint="list fewer bundles in the release, or let no more people sign each than its "
+            "role asks for",
+        )
+        self.size_bytes, self.size_max_bytes = size_bytes, size_max_bytes
+
+
+def check_signers(signers: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise `RecordTooLarge` where a record could not hold who signed what."""
+    size = len(canonical({what: list(keys) for what, keys in signers.items()}))
+    if size > SIGNERS_MAX_BYTES:
+        raise RecordTooLarge(size, SIGNERS_MAX_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +161,7 @@ class AuditRecord:
     def parse(cls, data: bytes) -> Self:
         """Read a record; refuse anything but its one form."""
         try:
-            record = cls._read(parse(data))
+            record = cls._read(parse(data, size_max_bytes=SIZE_MAX_BYTES))
         except (MalformedJson, NotAnInstant, _Unreadable, ValueError) as error:
             raise MalformedRecord(f"not an audit record: {error}") from error
         if record.to_bytes() != data:

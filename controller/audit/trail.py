@@ -15,11 +15,15 @@ class BrokenTrail(Untrusted):
     code = "audit.broken"
     reason: ClassVar[str] = "the link does not hold"
 
-    def __init__(self, controller: str, *, commit: Oid | None, seq: int, detail: str = "") -> None:
+    def __init__(
+        self, controller: str, *, commit: Oid | None, seq: int | None, detail: str = ""
+    ) -> None:
         place = f"commit {commit.hex()}" if commit is not None else "the branch"
         told = f"{self.reason}: {detail}" if detail else self.reason
+        # Nothing tells how many links lie below the newest one where it cannot be read.
+        link = f"link {seq}" if seq is not None else "newest link"
         super().__init__(
-            f"audit trail of {controller}, link {seq}, {place}: {told}",
+            f"audit trail of {controller}, {link}, {place}: {told}",
             hint="everything before this link is proven, nothing from it on",
         )
         self.controller, self.commit, self.seq, self.detail = controller, commit, seq, detail

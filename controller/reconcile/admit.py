@@ -19,6 +19,7 @@ from controller.artifacts.layout import BundleId
 from controller.artifacts.merkle import FilesSummary, MerkleMemory
 from controller.artifacts.pinned import find_files_tree
 from controller.artifacts.release import LiveBundle
+from controller.audit.record import check_signers
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.instants import Window
@@ -165,7 +166,8 @@ def admit(
     """Return the release with every bundle verified, or raise the first thing that is wrong.
 
     `known` are the bundle versions this controller has accepted before, and their digests;
-    `applied` are those that are live now, whose hashes may be used again.
+    `applied` are those that are live now, whose hashes may be used again. Raises `RecordTooLarge`
+    where so many signed that no audit record could name them all.
     """
     statement = release.statement
     used = {live.bundle.rail for live in statement.bundles}
@@ -186,7 +188,9 @@ def admit(
         for live in statement.bundles
     )
     _refuse_overlaps(admitted)
-    return Admitted(release, admitted, rails, rails.digest(used))
+    found = Admitted(release, admitted, rails, rails.digest(used))
+    check_signers(found.signers)
+    return found
 
 
 def read_bundle(

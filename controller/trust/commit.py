@@ -69,10 +69,10 @@ class ParsedCommit:
     signed: bytes
 
 
-def parse_commit(raw: bytes) -> ParsedCommit:
+def parse_commit(raw: bytes, *, size_max_bytes: int = SIZE_MAX_BYTES) -> ParsedCommit:
     """Read a commit object's content, or raise `MalformedCommit`."""
-    if len(raw) > SIZE_MAX_BYTES:
-        raise MalformedCommit(f"a commit of {len(raw)} bytes; we read {SIZE_MAX_BYTES}")
+    if len(raw) > size_max_bytes:
+        raise MalformedCommit(f"a commit of {len(raw)} bytes; we read {size_max_bytes}")
     head, separator, message = raw.partition(b"\n\n")
     if not separator or b"\x00" in raw:
         raise MalformedCommit("a commit without a blank line after its headers, or with a NUL")
@@ -103,7 +103,11 @@ def parse_commit(raw: bytes) -> ParsedCommit:
 
 def verify_commit(raw: bytes, keys: Iterable[PublicKey], now: datetime) -> KeyId:
     """Return which of `keys` signed the commit and is in force `now`, or raise."""
-    commit = parse_commit(raw)
+    return verify_parsed(parse_commit(raw), keys, now)
+
+
+def verify_parsed(commit: ParsedCommit, keys: Iterable[PublicKey], now: datetime) -> KeyId:
+    """Return which of `keys` signed a commit that was read and is in force `now`, or raise."""
     if commit.signature is None:
         raise CommitNotSigned(
             "the commit is not signed", hint="git config commit.gpgsign true, gpg.format ssh"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from controller.audit.checkpoint import sign_checkpoint
-from controller.audit.commit import content, record_in, reference
+from controller.audit.commit import COMMIT_SIZE_MAX_BYTES, content, record_in, reference
 from controller.audit.prove import verify_git
-from controller.audit.record import AuditRecord
+from controller.audit.record import SIZE_MAX_BYTES, AuditRecord
 from controller.authoring.starting import AUDIT
 from controller.kernel.objects import Oid
 from controller.reconcile.proof import branch_root
@@ -118,6 +118,12 @@ def two_parents(branch: Branch) -> None:
     branch.trail.point_at(branch.shop.repository.write_commit(signed, None), branch.shop.controller)
 
 
+def filled(record: AuditRecord, size_bytes: int) -> AuditRecord:
+    """The record with exactly so many bytes: a table has a long name."""
+    missing = size_bytes - len(replace(record, tables={"": "1"}).to_bytes())
+    return replace(record, tables={"t" * missing: "1"})
+
+
 def changed(branch: Branch, **members: object) -> list[AuditRecord]:
     """The records with members of the second one changed, as one chain again."""
     first, second, third = branch.records
@@ -142,6 +148,9 @@ ALLOWED: dict[str, Callable[[Branch], object]] = {
         )
     ),
     "a controller under a new name": lambda one: one.write(renumbered(one.records[1:])),
+    "a record as large as any": lambda one: one.write(
+        [*one.records[:2], filled(one.records[2], SIZE_MAX_BYTES)]
+    ),
 }
 
 
@@ -251,6 +260,14 @@ REFUSED: dict[str, tuple[Callable[[Branch], object], str]] = {
     ),
     "a record that is not canonical": (
         lambda one: one.bend(lambda made: made.replace(b'"acks":[]', b'"acks": []')),
+        "audit.link_malformed",
+    ),
+    "a record that is too large": (
+        lambda one: one.write([*one.records[:2], filled(one.records[2], SIZE_MAX_BYTES + 1)]),
+        "audit.link_malformed",
+    ),
+    "a commit that is too large": (
+        lambda one: one.write([filled(one.records[0], COMMIT_SIZE_MAX_BYTES), *one.records[1:]]),
         "audit.link_malformed",
     ),
     "a record without a member": (
@@ -379,6 +396,20 @@ def test_what_the_product_does_not_prove_is_refused_for_the_same_reason(
 
     assert prove_audit(branch.shop) == code
     assert judged.verdict == code, judged.said
+
+
+@pytest.mark.parametrize(("at", "link"), [(1, "link 1"), (2, "link 2"), (3, "newest link")])
+def test_a_commit_that_is_too_large_is_blamed_on_its_link(
+    branch: Branch, at: int, link: str
+) -> None:
+    records = list(branch.records)
+    records[at - 1] = filled(records[at - 1], COMMIT_SIZE_MAX_BYTES)
+    bad = branch.write(records)[at - 1].hex()
+
+    judged = judge_audit(branch.shop)
+
+    assert prove_audit(branch.shop) == judged.verdict == "audit.link_malformed"
+    assert judged.json["refusal"]["where"] == f"audit trail of countersign, {link}, commit {bad}"
 
 
 def test_a_whole_trail_is_proven_link_by_link(branch: Branch) -> None:
