@@ -59,6 +59,10 @@ REASONS = {
     "mirrorpacks._packs: FileNotFoundError": "the pack of an index went meanwhile",
     "watch._wakes: FileNotFoundError": "a folder went; the next round looks which are there",
     "watch._facts: FileNotFoundError, NotADirectoryError": "no file is one state of it",
+    # Requests to other people's servers
+    "outbound.exchange: TimeoutError": "raised below, in words of ours",
+    "outbound.exchange: TimeoutException": "raised below, in words of ours",
+    "outbound.exchange: HTTPError": "raised below, in words of ours",
     # Packing the trail, in the background
     "gitpack.start: OSError, SubprocessError": "the next start tries again; nothing depends on it",
     "gitpack._names: FileNotFoundError": "no such folder holds no objects",
