@@ -238,6 +238,59 @@ class WebhooksSection(_Section):
     wake_seconds: float = Field(default=1, gt=0, le=3_600)
 
 
+class NotifySection(_Section):
+    """One receiver of notices; secrets, and addresses that are secrets, stand in files."""
+
+    name: Name = Field(description="what commands and errors call it")
+    kind: Literal["webhook", "slack", "pagerduty", "github", "gitea"]
+    url: str | None = Field(default=None, description="where it is")
+    url_file: Path | None = Field(default=None, description="a file that holds the address")
+    secret_file: Path | None = Field(default=None, description="webhook: what it is signed with")
+    token_file: Path | None = Field(
+        default=None, description="pagerduty: the routing key; github, gitea: a token"
+    )
+    ca_file: Path | None = Field(default=None, description="a CA of your own")
+    proxy: str | None = Field(
+        default=None, pattern=r"^http://[A-Za-z0-9.\[\]:-]+/?$", description="http://HOST:PORT"
+    )
+    on: tuple[Literal["failure", "success"], ...] = ("failure",)
+    min_severity: Literal["warning", "error"] = "error"
+    repeat_minutes: int = Field(default=240, ge=0, le=43_200, description="0: never again")
+    repository: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+        description="github, gitea: OWNER/NAME",
+    )
+    context: str | None = Field(default=None, pattern=r"^[\x21-\x7e]{1,100}$")
+    target_url: str | None = Field(default=None, pattern=r"^https?://[\x21-\x7e]{1,500}$")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        needed, may = _NOTIFY[self.kind]
+        named = self.model_fields_set - _NOTIFY_ALWAYS
+        missing, stray = needed - named, named - needed - may
+        if missing or stray:
+            words = [f"{one} is missing" for one in sorted(missing)]
+            words += [f"{one} is not for this kind" for one in sorted(stray)]
+            raise ValueError(f"{self.kind}: {', '.join(words)}")
+        if self.kind == "webhook" and (self.url is None) == (self.url_file is None):
+            raise ValueError("webhook: name the address by url or by url_file, one of them")
+        return self
+
+
+_NOTIFY_ALWAYS = {"name", "kind", "ca_file", "proxy"}
+_MESSAGES = {"on", "min_severity", "repeat_minutes"}
+_STATUSES = {"context", "target_url"}
+_NOTIFY: dict[str, tuple[set[str], set[str]]] = {
+    "webhook": ({"secret_file"}, {"url", "url_file", *_MESSAGES}),
+    "slack": ({"url_file"}, _MESSAGES),
+    "pagerduty": ({"token_file"}, {"url", *_MESSAGES}),
+    "github": ({"token_file", "repository"}, {"url", *_STATUSES}),
+    "gitea": ({"url", "token_file", "repository"}, _STATUSES),
+}
+"""What each kind needs, and what it may have."""
+
+
 class Settings(BaseSettings):
     """Everything one deploy host decides."""
 
@@ -257,6 +310,7 @@ class Settings(BaseSettings):
     heartbeat: HeartbeatSection = HeartbeatSection()
     api: ApiSection = ApiSection()
     webhooks: WebhooksSection = WebhooksSection()
+    notify: tuple[NotifySection, ...] = ()
     folder: Path = Field(default=Path(), exclude=True, description="where relative paths start")
 
     @classmethod
@@ -276,6 +330,13 @@ class Settings(BaseSettings):
     def _one_repository(self) -> Self:
         if self.remote.url is not None and "path" in self.repository.model_fields_set:
             raise ValueError("name the repository by repository.path or by remote.url, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _receivers_apart(self) -> Self:
+        names = [one.name for one in self.notify]
+        if len(set(names)) < len(names):
+            raise ValueError("each [[notify]] has a name of its own")
         return self
 
     def path(self, path: Path) -> Path:

@@ -29,6 +29,7 @@ from controller.cli import (
     init,
     key,
     migrate,
+    notify,
     promote,
     reconcile,
     resolve,
@@ -160,6 +161,7 @@ app.command("doctor", epilog="Example: countersign doctor -o json")(doctor.docto
 app.command("run", epilog="Example: countersign run controller")(run.run)
 app.command("role", hidden=True)(run.role)
 app.command("migrate", epilog="Example: countersign migrate --check")(migrate.migrate)
+app.add_typer(notify.app, name="notify", epilog="Example: countersign notify test on-call")
 app.add_typer(audit.app, name="audit", epilog="Example: countersign audit verify")
 
 

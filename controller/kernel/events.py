@@ -75,6 +75,10 @@ class Event(Enum):
     DRIFTED = _Meaning("drift.found", Severity.ERROR, "Live rows are not what was applied.")
     DRIFT_ENDED = _Meaning("drift.ended", Severity.INFO, "Live rows are what was applied again.")
 
+    NOTICE_LOST = _Meaning(
+        "notice.lost", Severity.ERROR, "A notice was refused by its receiver, or given up."
+    )
+
     @property
     def severity(self) -> Severity:
         """How grave it is."""

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -121,12 +122,67 @@ def test_every_setting_is_documented_and_nothing_else() -> None:
     known = set()
     for section, field in Settings.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            known |= {f"{section}.{name}" for name in kind.model_fields}
+        for one in (kind, *get_args(kind)):  # a section, or any number of them
+            if isinstance(one, type) and issubclass(one, BaseModel):
+                known |= {f"{section}.{name}" for name in one.model_fields}
     written_down = set(re.findall(r"^\| `([a-z0-9_.]+)` \|", PAGE.read_text("utf-8"), re.MULTILINE))
 
     assert written_down == known
     assert settings.CONFIG_VARIABLE in PAGE.read_text("utf-8")
+
+
+NOTIFY = {
+    "webhook": 'secret_file = "s"\nurl = "https://hooks.example/x"\n',
+    "slack": 'url_file = "u"\n',
+    "pagerduty": 'token_file = "t"\n',
+    "github": 'token_file = "t"\nrepository = "bank/artifacts"\n',
+    "gitea": 'token_file = "t"\nrepository = "bank/artifacts"\nurl = "https://git.example"\n',
+}
+
+
+def receiver(kind: str, name: str = "one") -> str:
+    return f'[[notify]]\nname = "{name}"\nkind = "{kind}"\n{NOTIFY[kind]}'
+
+
+def test_any_number_of_receivers_may_be_named(tmp_path: Path) -> None:
+    text = "".join(receiver(kind, kind) for kind in NOTIFY)
+
+    assert [one.kind for one in load(written(tmp_path, GOOD + text)).notify] == list(NOTIFY)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "named"),
+    [
+        ("slack", 'url = "https://hooks.slack.com/services/secret"\n', "url is not for"),
+        ("slack", 'secret_file = "s"\n', "secret_file is not for"),
+        ("github", 'on = ["failure"]\n', "on is not for"),
+        ("webhook", 'url_file = "u"\n', "one of them"),
+        ("webhook", 'token_file = "t"\n', "token_file is not for"),
+        ("webhook", 'on = ["everything"]\n', "notify.0.on"),
+        ("webhook", 'min_severity = "info"\n', "min_severity"),
+        ("webhook", 'proxy = "http://user:hunter2@proxy"\n', "proxy"),
+        ("webhook", 'secret = "hunter2"\n', "notify.0.secret"),
+    ],
+)
+def test_a_receiver_that_does_not_fit_its_kind_is_refused(
+    tmp_path: Path, kind: str, change: str, named: str
+) -> None:
+    said = refusal(tmp_path, GOOD + receiver(kind) + change)
+
+    assert named in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("kind", NOTIFY)
+def test_a_receiver_without_what_it_needs_is_refused(tmp_path: Path, kind: str) -> None:
+    first, _, rest = NOTIFY[kind].partition("\n")
+    text = f'[[notify]]\nname = "one"\nkind = "{kind}"\n{rest}'
+
+    assert f"{first.partition(' ')[0]} is missing" in refusal(tmp_path, GOOD + text)
+
+
+def test_two_receivers_of_one_name_are_refused(tmp_path: Path) -> None:
+    assert "name of its own" in refusal(tmp_path, GOOD + receiver("slack") + receiver("webhook"))
 
 
 def test_a_file_that_is_not_there_is_looked_for_where_the_person_named_it(tmp_path: Path) -> None:

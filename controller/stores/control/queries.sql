@@ -272,3 +272,80 @@ SELECT id, at, name, severity, actor, revision, commit, message, facts
 
 -- name: read_clock
 SELECT clock_timestamp() AS now;
+
+-- name: read_notices
+SELECT known.target, known.subject, known.reason, known.revision, known.is_open, known.opened_at,
+       known.said_at,
+       EXISTS (SELECT FROM controller.outbox AS owed
+                WHERE owed.kind = 'notice' AND owed.state = 'queued'
+                  AND owed.payload ->> 'target' = known.target
+                  AND owed.payload -> 'notice' ->> 'subject' = known.subject) AS is_waiting
+  FROM controller.notice AS known
+ WHERE known.target = %(target)s;
+
+-- name: open_notice
+INSERT INTO controller.notice
+       (target, subject, reason, revision, is_open, opened_at, said_at)
+VALUES (%(target)s, %(subject)s, %(reason)s, %(revision)s, %(is_open)s, %(opened_at)s, %(said_at)s)
+    ON CONFLICT (target, subject) DO NOTHING;
+
+-- name: change_notice
+UPDATE controller.notice
+   SET reason = %(reason)s, revision = %(revision)s, is_open = %(is_open)s,
+       opened_at = %(opened_at)s, said_at = %(said_at)s
+ WHERE target = %(target)s AND subject = %(subject)s AND reason = %(was_reason)s
+   AND revision = %(was_revision)s AND is_open = %(was_open)s AND said_at = %(was_said_at)s;
+
+-- name: owe_notice
+-- The id is made here: it is kept with the row, so that every try says the same one.
+INSERT INTO controller.outbox (kind, payload, due_at)
+VALUES ('notice', %(payload)s::jsonb || jsonb_build_object('id', gen_random_uuid()), %(due_at)s);
+
+-- name: claim_notice
+-- The oldest notice of each target alone, so that their order is kept; one that is due. Moving it
+-- ahead keeps others off it while it is sent, without a transaction that stays open meanwhile.
+WITH heads AS (
+    SELECT DISTINCT ON (payload ->> 'target') id
+      FROM controller.outbox
+     WHERE kind = 'notice' AND state = 'queued' AND payload ->> 'target' = ANY(%(targets)s::text[])
+     ORDER BY payload ->> 'target', id
+), due AS (
+    SELECT owed.id
+      FROM controller.outbox AS owed
+     WHERE owed.id IN (SELECT heads.id FROM heads)
+       AND owed.state = 'queued' AND owed.due_at <= %(now)s
+     ORDER BY owed.due_at, owed.id
+     LIMIT 1
+       FOR UPDATE SKIP LOCKED
+)
+UPDATE controller.outbox AS owed
+   SET due_at = %(until)s, attempts = owed.attempts + 1
+  FROM due
+ WHERE owed.id = due.id
+RETURNING owed.id, owed.payload, owed.attempts;
+
+-- name: finish_notice
+UPDATE controller.outbox SET state = 'done', last_error = ''
+ WHERE id = %(id)s AND state = 'queued';
+
+-- name: postpone_notice
+UPDATE controller.outbox SET last_error = left(%(error)s, 1000), due_at = %(due_at)s
+ WHERE id = %(id)s AND state = 'queued';
+
+-- name: bury_notice
+UPDATE controller.outbox SET state = 'dead', last_error = left(%(error)s, 1000)
+ WHERE id = %(id)s AND state = 'queued';
+
+-- name: forget_notices
+DELETE FROM controller.outbox
+ WHERE kind = 'notice' AND state IN ('done', 'dead') AND due_at < %(before)s;
+
+-- name: notice_backlog
+SELECT payload ->> 'target' AS target,
+       count(*) FILTER (WHERE state = 'queued') AS waiting,
+       count(*) FILTER (WHERE state = 'dead') AS dead,
+       (array_agg(last_error ORDER BY id DESC) FILTER (WHERE last_error <> ''))[1] AS last_error
+  FROM controller.outbox
+ WHERE kind = 'notice' AND state IN ('queued', 'dead')
+ GROUP BY payload ->> 'target'
+ ORDER BY payload ->> 'target';

@@ -80,6 +80,13 @@ CREATE TABLE controller.notice (
     PRIMARY KEY (target, subject)
 );
 
+-- A notice that its receiver refuses, or that cannot be delivered for too long, is dead: nobody
+-- sends it any more. Notices are outbox rows whose payload names the target.
+INSERT INTO controller.outbox_move (from_state, to_state) VALUES ('queued', 'dead');
+-- squawk-ignore require-concurrent-index-creation
+CREATE INDEX outbox_notices ON controller.outbox ((payload ->> 'target'), id)
+    WHERE kind = 'notice' AND state = 'queued';
+
 -- Live rows that nobody declared, as they were found: one row for each finding of a difference.
 CREATE TABLE controller.drift (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
