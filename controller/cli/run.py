@@ -13,13 +13,14 @@ class Role(StrEnum):
     """What this host runs."""
 
     CONTROLLER = "controller"
+    API = "api"
 
 
 def run(
-    roles: Annotated[list[Role], typer.Argument(metavar="ROLE…", help="controller")],
+    roles: Annotated[list[Role], typer.Argument(metavar="ROLE…", help="controller, api")],
     config: ConfigOption = None,
 ) -> None:
-    """Follow the branch and bring production to it, for as long as this runs.
+    """Follow the branch, bring production to it and answer from it, for as long as this runs.
 
     Ends in order on SIGTERM or Ctrl-C; SIGHUP makes it look at once. A role that ends is started
     again.
@@ -43,9 +44,11 @@ def role(
 ) -> None:
     """Run one role in this process; `run` starts it."""
     from controller.adapters.workers import Beats
-    from controller.app import serving, settings
+    from controller.app import serving, serving_api, settings
 
     named = settings.load(settings.named_file(config))
     match name:
         case Role.CONTROLLER:
             serving.serve_controller(named, Beats(beat_fd), lambda one: say(str(one)))
+        case Role.API:
+            serving_api.serve_api(named, Beats(beat_fd), say)

@@ -18,6 +18,7 @@ from controller.reconcile.resolve import could_be_a_card
 from controller.reconcile.snapshot import FOUND, FRESH_SECONDS_MAX, Found, Snapshot
 from controller.stores.directory.model import ANYTHING, Reach
 from controller.stores.directory.snapshot_records import moment_of
+from controller.web.envelope import versioned
 
 ANSWERS_MAX = 50_000
 """So many ready answers are kept; when there are more, all are dropped."""
@@ -126,7 +127,9 @@ class Answers:
             found = snapshot.find(scheme, value, self._second, reach)
         except Refused:
             return None  # the application says why
-        return found if found is not None and found.status == FOUND else None
+        if found is None or found.status != FOUND:
+            return None
+        return found._replace(before=versioned(found.before))
 
 
 def _reach(query: bytes | None) -> Reach | None:

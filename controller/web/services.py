@@ -1,0 +1,63 @@
+"""What routes are made with, handed in by whoever starts the server."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+from controller.adapters.postgres import Connection, translated
+from controller.kernel.errors import Refused
+from controller.kernel.instants import Clock
+from controller.policy.identifiers import Scheme
+from controller.reconcile.changes import UnknownRevision
+from controller.reconcile.keeper import State
+from controller.reconcile.resolve import NothingApplied
+from controller.reconcile.snapshot import Snapshot
+from controller.web.access import Access
+from controller.web.meters import Meters
+from controller.web.problems import NotServing
+
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
+Connections = Callable[[], AbstractContextManager[Connection[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that answers are made of. `connections` lends connections that commit alone.
+
+    `workers` are the threads that ask the database: one that is away keeps nobody else waiting.
+    """
+
+    environment: str
+    clock: Clock
+    schemes: Mapping[str, Scheme]
+    snapshot: Callable[[], Snapshot | None]
+    state: Callable[[], State]
+    connections: Connections
+    access: Access
+    meters: Meters
+    workers: Executor
+
+    async def aside(
+        self, work: Callable[Given, Found], *given: Given.args, **named: Given.kwargs
+    ) -> Found:
+        """Do what asks the database in a thread of its own."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.workers, partial(work, *given, **named))
+
+    @contextmanager
+    def database(self) -> Iterator[Connection[Any]]:
+        """Lend a connection; what the database refuses of us is no fault of the request."""
+        try:
+            with self.connections() as connection, translated():
+                yield connection
+        except NothingApplied as error:
+            raise NotServing(str(error)) from error
+        except UnknownRevision:
+            raise
+        except Refused as error:
+            raise NotServing(f"the database cannot be asked ({error.code})") from error
