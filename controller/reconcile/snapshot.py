@@ -227,7 +227,8 @@ class Snapshot:
 
     def _known(self, scheme: str, value: str, at: int) -> Record | None:
         name = f"{scheme}\x1f{value}".encode()
-        return self.rows.visible("identifiers", row_key("identifiers", (scheme, value)), name, at)
+        key = row_key("identifiers", (scheme, value))
+        return self.rows.visible("identifiers", key, name, at)
 
     def _participant(self, identifier: str, key: int, at: int) -> Record | None:
         return self.rows.visible("participants", key, identifier.encode(), at)

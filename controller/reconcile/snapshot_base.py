@@ -57,6 +57,7 @@ def newest(folder: Path, environment: str, schemes: Mapping[str, Scheme]) -> Sna
             continue
         found = snapshot_of(base, schemes)
         if found.facts.environment == environment:
+            base.warm()
             return found
     return None
 
