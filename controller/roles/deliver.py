@@ -98,33 +98,31 @@ class Postman:
             target, Breaker(Backoff(self.chance, most=PAUSE_MAX_SECONDS))
         )
         try:
-            self._send(target, owed)
+            notice, delivery = _read(owed.payload)
+        except Exception as error:  # noqa: BLE001  a poison notice must not stop those behind it
+            self._bury(connection, owed, target, f"{target}: {type(error).__name__}")
+            return False
+        try:
+            self.senders[target].send(notice, delivery=delivery, now=self.clock.now())
         except ReceiverRefused as error:
             self._bury(
                 connection, owed, target, f"{error}; {error.hint}" if error.hint else str(error)
             )
         except ControllerError as error:
             self._postpone(connection, owed, target, breaker, error)
-        except Exception as error:  # noqa: BLE001  one poison notice must not stop the others
+        except Exception as error:  # noqa: BLE001  nor one that no sender can put in its form
             # Not its words: they may hold what was sent, and with what secret.
             self._bury(connection, owed, target, f"{target}: {type(error).__name__}")
         else:
-            notices.finish(connection, owed)
-            if breaker.is_open:
-                self._tell(Event.RECOVERED, f"{target} takes notices again", target)
-            breaker.worked()
+            self._took(connection, owed, target, breaker)
             return True
         return False
 
-    def _send(self, target: str, owed: Owed) -> None:
-        value = owed.payload
-        assert isinstance(value, Mapping), "its target was read from it"
-        inner = value["notice"]
-        if not isinstance(inner, Mapping):
-            raise TypeError("a notice is an object")
-        notice = Notice.from_json(inner)
-        delivery = _member(value, "id")
-        self.senders[target].send(notice, delivery=delivery, now=self.clock.now())
+    def _took(self, connection: Connection[Any], owed: Owed, target: str, breaker: Breaker) -> None:
+        notices.finish(connection, owed)
+        if breaker.is_open:
+            self._tell(Event.RECOVERED, f"{target} takes notices again", target)
+        breaker.worked()
 
     def _postpone(
         self,
@@ -210,6 +208,14 @@ class Deliverer(Companion):
 
     def _wait(self) -> None:
         self._due.wait(LOOK_SECONDS)
+
+
+def _read(payload: Json) -> tuple[Notice, str]:
+    """Return a notice as it was owed, and its delivery's id; raise whatever it is not."""
+    notice = payload.get("notice") if isinstance(payload, Mapping) else None
+    if not isinstance(notice, Mapping):
+        raise TypeError("a notice is an object")
+    return Notice.from_json(notice), _member(payload, "id")
 
 
 def _member(value: Json, name: str) -> str:
