@@ -144,7 +144,7 @@ def _deliverer(settings: Settings, beside: _Beside) -> Companion:
 
 
 def _eyes(follower: Follower | None) -> Eyes:
-    checks = (vigil.clock_is_right, vigil.is_fresh)
+    checks = (vigil.is_fresh, vigil.clock_is_right)
     if follower is None:
         return Eyes(checks=checks)
 

@@ -96,14 +96,11 @@ class Turns:
         return facts
 
     def _find(self, *, asked: bool, expects_news: bool) -> Facts:
-        world = self.world
-        facts = Facts(world.clock.now(), world.environment)
+        facts = Facts(self.world.clock.now(), self.world.environment)
         try:
-            self.eyes.look(world, expects_news)
-            facts = replace(facts, head=world.head())
-            # Asked each time: a branch that is held back stands still, and so does a wrong clock.
-            extra = [one for check in self.eyes.checks for one in check(world, facts.now)]
-            facts = replace(facts, extra=tuple(extra))
+            facts = self._look(facts, expects_news=expects_news)
+            if facts.error is not None:
+                return facts
             before = self._unasked(facts.head) if not asked else None
             if before is not None:
                 return replace(facts, error=before.error, settled=before.settled)
@@ -111,10 +108,31 @@ class Turns:
         except ControllerError as error:
             return replace(facts, error=error)
         except Exception as error:  # noqa: BLE001  one poison commit must not end the controller
-            world.recall.forget()
+            self.world.recall.forget()
             unexpected = Unexpected(error)
             unexpected.__cause__ = error
             return replace(facts, error=unexpected)
+
+    def _look(self, facts: Facts, *, expects_news: bool) -> Facts:
+        """Return where the branch stands and what the checks say of it, whatever goes wrong.
+
+        The checks are asked each time: a branch that is held back stands still, and so does a
+        remote that does not answer.
+        """
+        try:
+            self.eyes.look(self.world, expects_news)
+        except ControllerError as error:
+            facts = replace(facts, error=error)
+        try:
+            facts = replace(facts, head=self.world.head())
+        except ControllerError as error:
+            return replace(facts, error=facts.error or error)
+        for check in self.eyes.checks:
+            try:
+                facts = replace(facts, extra=(*facts.extra, *check(self.world, facts.now)))
+            except ControllerError as error:
+                facts = replace(facts, error=facts.error or error)
+        return facts
 
     def _unasked(self, head: Oid | None) -> Facts | None:
         """Return what was found last, where another look would find the same again."""

@@ -11,7 +11,7 @@ from controller.roles.controller import Cadence
 from controller.roles.doorbell import Cause
 from controller.stores.control import conditions
 from controller.stores.control import lease as leases
-from controller.stores.control.conditions import ConditionStatus, ConditionType
+from controller.stores.control.conditions import Condition, ConditionStatus, ConditionType
 from tests.support.running import running
 from tests.support.world import NEW_RANGE, OLD_RANGE, OTHER_RANGE, Shop
 
@@ -123,7 +123,7 @@ class Broken(Corrupt):
 def test_what_nobody_has_to_act_on_is_tried_again(shop: Shop, shop_url: str) -> None:
     tries: list[int] = []
 
-    def look(_world: object, _now: object) -> None:
+    def look(_world: object, _expects_news: object) -> None:
         tries.append(1)
         if len(tries) < 3:
             raise Away("the remote does not answer")
@@ -155,6 +155,21 @@ def test_what_is_corrupt_stops_until_a_person_asks(shop: Shop, shop_url: str) ->
 
         loop.ask(shop.world().connection)
         loop.settles()
+
+
+def test_a_remote_that_is_away_does_not_keep_the_heartbeat_from_being_looked_at(
+    shop: Shop, shop_url: str
+) -> None:
+    def look(_world: object, _expects_news: object) -> None:
+        raise Away("the remote does not answer")
+
+    def check(_world: object, _now: object) -> tuple[Condition]:
+        return (Condition(ConditionType.STALE, TRUE, "TooOld", "the heartbeat is too old"),)
+
+    with running(shop, shop_url, eyes=Eyes(look=look, checks=(check,))) as loop:
+        loop.until(lambda: state(shop).get("Stale") == TRUE)
+
+    assert state(shop)["Ready"] == UNKNOWN
 
 
 def test_a_commit_that_nobody_expected_stalls_and_the_next_one_is_tried(
