@@ -26,7 +26,10 @@ class _Client:
 
     def complete(self) -> bytes | None:
         """Read; return the status line once a whole answer is there."""
-        self.buffer += self.socket.recv(65536)
+        data = self.socket.recv(65536)
+        if not data:
+            raise ConnectionError
+        self.buffer += data
         head, end, body = self.buffer.partition(b"\r\n\r\n")
         if not end:
             return None
@@ -63,10 +66,20 @@ def main(port: str, seconds: str) -> None:
     end = begin + float(seconds)
     times: list[float] = []
     statuses: dict[str, int] = {}
+    resets = 0
     while True:
         for key, _ in selector.select():
             client = key.data
-            status = client.complete()
+            try:
+                status = client.complete()
+            except ConnectionError:
+                # A server that stood still closes what it believes to be idle: begin anew.
+                resets += 1
+                selector.unregister(client.socket)
+                client = _Client(int(port))
+                selector.register(client.socket, selectors.EVENT_READ, client)
+                ask(client)
+                continue
             if status is None:
                 continue
             now = time.perf_counter()
@@ -84,6 +97,7 @@ def main(port: str, seconds: str) -> None:
                 "all_requests": number,
                 "seconds": time.perf_counter() - begin,
                 "statuses": statuses,
+                "resets": resets,
                 "p50": times[len(times) // 2],
                 "p99": times[len(times) * 99 // 100],
             }
