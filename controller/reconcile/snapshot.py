@@ -8,7 +8,6 @@ the way but the few texts that an answer has of its own.
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 from controller.artifacts.tables import row_key, span
@@ -16,6 +15,7 @@ from controller.kernel.instants import format_instant
 from controller.policy.identifiers import Scheme, canonical
 from controller.reconcile.resolve import IIN, Question
 from controller.reconcile.snapshot_facts import Facts, Files, quoted
+from controller.reconcile.snapshot_text import instant_json, reach_json
 from controller.stores.directory.model import ANYTHING, Reach
 from controller.stores.directory.resolve import DIGITS_MAX, DIGITS_MIN, NotAnIin
 from controller.stores.directory.snapshot import Rows
@@ -25,7 +25,6 @@ from controller.stores.directory.snapshot_records import (
     REMOVED,
     UNIT,
     Record,
-    instant_of,
     moment_of,
     read,
 )
@@ -113,7 +112,7 @@ class Snapshot:
         before = b'{"query":{"scheme":%b,"value":%b,"at":"' % (quoted(scheme), quoted(value))
         after = b"".join(
             (
-                _PLAIN if reach is ANYTHING else _reach_json(reach),
+                reach_json(reach),
                 b'"found","matched":' if status == FOUND else b'"removed","matched":',
                 self._json(matched),
                 b'},"redirected_from":',
@@ -295,20 +294,3 @@ def _takes(capability: Record, reach: Reach) -> bool:
     if wanted is not None and (not wanted or wanted not in {message, document_type}):
         return False
     return reach.currency is None or not currency or currency == reach.currency
-
-
-_PLAIN = b'","capability":null,"currency":null,"rail":null},"state":'
-
-
-def _reach_json(reach: Reach) -> bytes:
-    words = (reach.capability, reach.currency, reach.rail)
-    return b'","capability":%b,"currency":%b,"rail":%b},"state":' % tuple(
-        b"null" if word is None else quoted(word) for word in words
-    )
-
-
-@lru_cache(maxsize=1 << 12)
-def instant_json(moment: int) -> bytes:
-    """Return an instant as JSON."""
-    instant = instant_of(moment)
-    return b"null" if instant is None else b'"%b"' % format_instant(instant).encode()

@@ -11,10 +11,7 @@ from dataclasses import dataclass, field, replace
 from controller.stores.directory.snapshot_base import INDEXES, Base
 from controller.stores.directory.snapshot_records import (
     ALWAYS,
-    ENDS,
-    NAME,
     NEVER,
-    STARTS,
     Record,
     place,
     read,
@@ -69,7 +66,7 @@ class Rows:
         some = groups.get(key) if groups else None
         for data in self.base.find(index, key) if some is None else some:
             record = read(data)
-            if record[NAME] == name and record[STARTS] <= at < record[ENDS]:
+            if record.name == name and record.starts <= at < record.ends:
                 return record
         return None
 

@@ -48,10 +48,6 @@ class Record(NamedTuple):
         return self.starts <= at < self.ends
 
 
-STARTS, ENDS, NAME = 1, 2, 6
-"""Where a record holds what every look-up compares; an index is quicker than a name."""
-
-
 def read(data: bytes) -> Record:
     """Take a tuple apart."""
     key, starts, ends, ref, number, file, size = _HEAD.unpack_from(data)
