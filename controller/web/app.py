@@ -115,7 +115,7 @@ def application(
 
 
 class _Plain(Route):
-    """A route that FastAPI does nothing for; it is named to whoever counts, as FastAPI's own are."""
+    """A route that FastAPI does nothing for, but named to whoever counts as its own are."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Say whether this route serves a request, and which it is."""
@@ -128,8 +128,9 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for these alone"
     if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
         raise problems.NoSuchRoute("nothing is served under this path", hint="see /openapi.json")
-    method = (error.headers or {}).get("allow", "")
-    allow = {"allow": f"{method}, OPTIONS" if method == "POST" else "GET, HEAD, OPTIONS"}
+    served = {name.lower(): value for name, value in (error.headers or {}).items()}
+    is_read = "GET" in served.get("allow", "")
+    allow = {"allow": "GET, HEAD, OPTIONS" if is_read else "POST, OPTIONS"}
     if request.method == "OPTIONS":
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=allow)
     raise problems.MethodNotAllowed("this path is not served by that method", headers=allow)

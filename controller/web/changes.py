@@ -15,7 +15,7 @@ from controller.web import reading
 from controller.web.access import Scope
 from controller.web.envelope import answer
 from controller.web.problems import BadRequest, RequestRefused
-from controller.web.reading import Wire
+from controller.web.reading import Whole, Wire
 from controller.web.services import Services
 
 _PLACE = re.compile(r"([a-z]{1,20})\.([0-9a-f]{16})")
@@ -32,11 +32,11 @@ class AheadOfProduction(RequestRefused):
 class ChangesQuery(Wire):
     """Since which revision changes are asked for, and where a page begins."""
 
-    since: int = Field(ge=0, le=(1 << 63) - 1, description="the revision of a copy; 0: of none")
+    since: Whole = Field(ge=0, le=(1 << 63) - 1, description="the revision of a copy; 0: of none")
     after: Annotated[str, Field(pattern=r"^[a-z]{1,20}\.[0-9a-f]{16}$")] | None = Field(
         default=None, description="`next` of the page before"
     )
-    limit: int = Field(default=revisions.LIMIT_MAX, ge=1, le=revisions.LIMIT_MAX)
+    limit: Whole = Field(default=revisions.LIMIT_MAX, ge=1, le=revisions.LIMIT_MAX)
 
 
 class Changes:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from controller.kernel.errors import Refused
-from controller.kernel.instants import format_instant, parse_when
+from controller.kernel.instants import format_instant
 from controller.reconcile.answer import document
 from controller.reconcile.resolve import (
     IIN,
@@ -150,7 +150,7 @@ class Directory:
         return asked
 
     def _instant(self, text: str | None) -> datetime:
-        return parse_when(text) if text is not None else self._services.clock.now()
+        return reading.instant(text) if text is not None else self._services.clock.now()
 
     def _unknown(self, asked: Question) -> Unknown:
         known = asked.scheme == IIN or asked.scheme in self._services.schemes

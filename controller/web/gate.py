@@ -5,10 +5,12 @@ where none belongs, and more requests at once than may be. Errors that nobody ex
 too: the client gets a problem document, the log where it happened, and neither gets a value.
 """
 
+import asyncio
 import logging
 import re
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +24,8 @@ from controller.web.meters import Meters
 
 TARGET_MAX_BYTES = 8 * 1024
 HEADERS_MAX_BYTES = 32 * 1024
+LINGER_SECONDS = 1.0
+LINGER_MAX_BYTES = 4 * 1024 * 1024
 _BODY = {b"content-length", b"transfer-encoding"}
 _LONG_NUMBER = re.compile(r"[0-9](?:[ .-]?[0-9]){11,}")
 _WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}
@@ -118,9 +122,28 @@ class _Request:
         """Answer with an error; when an answer has begun, break it off."""
         if self._started:
             raise RuntimeError("an answer broke off") from None
-        # A body that was not read yet is not waited for.
-        headers = {} if self.inner["method"] in _WITHOUT_BODY else problems.CLOSE
-        await problems.response(error, self.name, headers)(self.inner, receive, self.send)
+        if self.inner["method"] in _WITHOUT_BODY:
+            await problems.response(error, self.name)(self.inner, receive, self.send)
+            return
+        answer = problems.response(error, self.name, problems.CLOSE)
+        start = {"type": "http.response.start", "status": answer.status_code}
+        await self.send({**start, "headers": answer.raw_headers})
+        await self.send({"type": "http.response.body", "body": answer.body, "more_body": True})
+        # Closed at once, a client that still sends would be cut off before it reads the answer.
+        await _let_run(receive)
+        await self.send({"type": "http.response.body", "body": b""})
+
+
+async def _let_run(receive: Receive) -> None:
+    """Pass over a little of what is left of a body."""
+    passed = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while passed < LINGER_MAX_BYTES:
+                message = await receive()
+                passed += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 def _has_body(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -1,12 +1,15 @@
 """Requests into values: parameters and bodies, strictly, and without repeating what they hold."""
 
 import asyncio
-from typing import Any, TypeVar
+import re
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from controller.kernel import strictjson
+from controller.kernel.instants import NotAnInstant, parse_when
 from controller.kernel.strictjson import MalformedJson
 from controller.web.problems import BadRequest, BodyTooLarge, BodyTooSlow, WrongMediaType
 
@@ -19,6 +22,16 @@ class Wire(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+
+def _digits(value: object) -> object:
+    """Let through only what is written as a whole number is."""
+    if isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,19}", value):
+        raise ValueError("not a whole number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_digits)]
+"""A whole number in a query; no blanks, signs of grouping or fractions."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -62,6 +75,14 @@ async def body(request: Request, *, size_max_bytes: int, seconds: float = BODY_S
     except ClientDisconnect:
         raise BadRequest("the body broke off") from None
     return bytes(found)
+
+
+def instant(text: str) -> datetime:
+    """Return the instant of a parameter; a day is its first moment."""
+    try:
+        return parse_when(text)
+    except NotAnInstant as error:
+        raise NotAnInstant("at: this is not an instant", hint=error.hint) from None
 
 
 def _valid(model: type[Model], members: Any) -> Model:

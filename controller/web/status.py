@@ -20,7 +20,7 @@ from controller.stores.directory import store as directory
 from controller.web import reading
 from controller.web.access import Scope
 from controller.web.envelope import answer
-from controller.web.reading import Wire
+from controller.web.reading import Whole, Wire
 from controller.web.services import Services
 
 EVENTS_MAX = 1_000
@@ -29,8 +29,8 @@ EVENTS_MAX = 1_000
 class EventsQuery(Wire):
     """Which events are asked for: the newest, or those after one that is known."""
 
-    after: int | None = Field(default=None, ge=0, le=(1 << 63) - 1, description="an event's `id`")
-    limit: int = Field(default=100, ge=1, le=EVENTS_MAX)
+    after: Whole | None = Field(default=None, ge=0, le=(1 << 63) - 1, description="an event's `id`")
+    limit: Whole = Field(default=100, ge=1, le=EVENTS_MAX)
 
 
 class NoQuery(Wire):
