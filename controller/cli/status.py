@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from controller.reconcile.reported import Reported
     from controller.reconcile.status import Status
     from controller.stores.control.model import AppliedBundle
+    from controller.stores.control.notices import Backlog
 
 
 def status(
@@ -26,17 +27,28 @@ def status(
     from controller.app import host, settings, wiring
     from controller.reconcile.reported import as_json
     from controller.reconcile.status import State, read_status
+    from controller.stores.control import notices
 
     named = settings.load(settings.named_file(config))
     with deadline(timeout), wiring.world(named) as world:
         now = world.clock.now()
         found = read_status(world, now)
+        undelivered = notices.backlog(world.connection)
     no_key = host.why_no_audit_key(named)
     if output is Output.JSON:
-        emit_json({**_as_json(found, no_key), "controller": as_json(found.reported, now)})
+        emit_json(
+            {
+                **_as_json(found, no_key),
+                "controller": as_json(found.reported, now),
+                "notices": [_undelivered(one) for one in undelivered],
+            }
+        )
     else:
         _as_text(found, no_key)
         _reported_as_text(found.reported, now)
+        for one in undelivered:
+            error = f"; last error: {one.last_error}" if one.last_error else ""
+            emit(f"notices   {one.target}: {one.waiting} wait, {one.dead} given up{error}")
     if found.condition.state is not State.READY:
         raise typer.Exit(1)
 
@@ -93,6 +105,15 @@ def _bundle(one: "AppliedBundle") -> dict[str, Any]:
         "sha256": one.payload_sha256,
         "effective_from": instant(one.window.start),
         "effective_to": instant(one.window.end),
+    }
+
+
+def _undelivered(one: "Backlog") -> dict[str, Any]:
+    return {
+        "target": one.target,
+        "waiting": one.waiting,
+        "given_up": one.dead,
+        "last_error": one.last_error,
     }
 
 

@@ -165,7 +165,10 @@ def _failure(target: Target, before: Said | None, look: Look, scene: Scene) -> S
 
 def _is_due(target: Target, was: Said, now: datetime) -> bool:
     """Whether it is said again; not while the one before has not even been delivered."""
-    return target.repeat is not None and not was.is_waiting and now >= was.said_at + target.repeat
+    if target.repeat is None or was.is_waiting:
+        return False
+    # What was said far in the future was said by a clock that was wrong.
+    return abs(now - was.said_at) >= target.repeat
 
 
 def _recovery(before: Said, look: Look, scene: Scene) -> Saying:

@@ -73,6 +73,16 @@ def test_what_lasts_is_said_again_after_the_interval_and_not_before() -> None:
     assert (again.repeated, again.since) == (True, NOON + MINUTE)
 
 
+def test_a_clock_that_was_wrong_keeps_nothing_from_being_said_again() -> None:
+    ear = Listener(GRAVE, now=NOON + 1_000 * HOUR)
+    ear.hear(Found(error=REFUSED))
+    ear.now = NOON
+
+    (again,) = ear.hear(Found(error=REFUSED))
+    assert again.repeated
+    assert ear.hear(Found(error=REFUSED)) == []
+
+
 def test_what_lasts_is_not_said_again_where_nobody_wants_that() -> None:
     ear = Listener(replace(GRAVE, repeat=None))
     ear.hear(Found(error=REFUSED))

@@ -277,6 +277,17 @@ def test_two_who_deliver_send_each_notice_once(office: Office, database_url: str
     assert messages(there) == ["second"]
 
 
+def test_a_clock_that_was_wrong_holds_nothing_up(office: Office) -> None:
+    with receiver("500") as there:
+        office.to("one", there)
+        office.clock.advance(1_000 * HOUR)
+        office.owe("one", "first")
+        office.deliver()
+        office.clock.advance(-1_000 * HOUR)
+
+        assert office.deliver() == 1
+
+
 def test_nothing_is_held_in_the_database_while_a_notice_is_sent(
     office: Office, database_url: str
 ) -> None:

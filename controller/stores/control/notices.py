@@ -6,13 +6,16 @@ meanwhile, nothing is written.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from controller.adapters.postgres import Connection, transaction
 from controller.kernel.canonical import Json, canonical
 from controller.kernel.notices import Notice
 from controller.stores.control.statements import QUERIES, every, one, run
+
+PAUSE_MAX = timedelta(hours=2)
+"""Nothing is put off for longer."""
 
 KEPT_DAYS = 30
 """How long a notice is kept after it was delivered or given up."""
@@ -104,7 +107,7 @@ def claim(
     connection: Connection[Any], targets: Iterable[str], *, now: datetime, until: datetime
 ) -> Owed | None:
     """Take a notice that is due, the oldest of its target; nobody else takes it before `until`."""
-    facts = {"targets": list(targets), "now": now, "until": until}
+    facts = {"targets": list(targets), "now": now, "until": until, "latest": now + PAUSE_MAX}
     row = one(connection, QUERIES["claim_notice"], facts)
     return None if row is None else Owed(**row)
 

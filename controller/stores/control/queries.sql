@@ -304,6 +304,7 @@ VALUES ('notice', %(payload)s::jsonb || jsonb_build_object('id', gen_random_uuid
 -- name: claim_notice
 -- The oldest notice of each target alone, so that their order is kept; one that is due. Moving it
 -- ahead keeps others off it while it is sent, without a transaction that stays open meanwhile.
+-- What is due later than we ever put off was put off by a clock that was wrong.
 WITH heads AS (
     SELECT DISTINCT ON (payload ->> 'target') id
       FROM controller.outbox
@@ -313,7 +314,7 @@ WITH heads AS (
     SELECT owed.id
       FROM controller.outbox AS owed
      WHERE owed.id IN (SELECT heads.id FROM heads)
-       AND owed.state = 'queued' AND owed.due_at <= %(now)s
+       AND owed.state = 'queued' AND (owed.due_at <= %(now)s OR owed.due_at > %(latest)s)
      ORDER BY owed.due_at, owed.id
      LIMIT 1
        FOR UPDATE SKIP LOCKED
@@ -349,3 +350,38 @@ SELECT payload ->> 'target' AS target,
  WHERE kind = 'notice' AND state IN ('queued', 'dead')
  GROUP BY payload ->> 'target'
  ORDER BY payload ->> 'target';
+
+-- name: read_holds
+SELECT id, kind, actor, reason, placed_at, expires_at, lifted_at, lifted_by, lifted_reason
+  FROM controller.hold
+ WHERE environment = %(environment)s AND lifted_at IS NULL ORDER BY kind;
+
+-- name: hold_history
+SELECT id, kind, actor, reason, placed_at, expires_at, lifted_at, lifted_by, lifted_reason
+  FROM controller.hold
+ WHERE environment = %(environment)s ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: place_hold
+INSERT INTO controller.hold (environment, kind, actor, reason, placed_at, expires_at)
+VALUES (%(environment)s, %(kind)s, %(actor)s, %(reason)s, %(placed_at)s, %(expires_at)s)
+    ON CONFLICT (environment, kind) WHERE lifted_at IS NULL DO NOTHING
+RETURNING id, kind, actor, reason, placed_at, expires_at, lifted_at, lifted_by, lifted_reason;
+
+-- name: lift_hold
+UPDATE controller.hold
+   SET lifted_at = greatest(placed_at, %(now)s), lifted_by = %(by)s, lifted_reason = %(reason)s
+ WHERE environment = %(environment)s AND kind = %(kind)s AND lifted_at IS NULL
+   AND (expires_at IS NULL OR %(now)s < expires_at)
+RETURNING id, kind, actor, reason, placed_at, expires_at, lifted_at, lifted_by, lifted_reason;
+
+-- name: end_expired_holds
+UPDATE controller.hold
+   SET lifted_at = expires_at, lifted_by = %(by)s
+ WHERE environment = %(environment)s AND lifted_at IS NULL AND expires_at <= %(now)s
+RETURNING id, kind, actor, reason, placed_at, expires_at, lifted_at, lifted_by, lifted_reason;
+
+-- name: refuse_held
+SELECT controller.refuse_held(%(environment)s, %(now)s);
+
+-- name: wait_for_applies
+SELECT pg_advisory_xact_lock(hashtextextended('countersign hold ' || %(environment)s, 0));
