@@ -57,6 +57,7 @@ __all__ = [
     "reading",
     "register",
     "scalar_row",
+    "sketching",
     "sql",
     "transaction",
     "translated",
@@ -333,6 +334,17 @@ def reading(connection: Connection[Any]) -> Iterator[None]:
     """
     with transaction(connection):
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+@contextmanager
+def sketching(connection: Connection[Any]) -> Iterator[None]:
+    """See one state of the database in every query of the block, and undo whatever it writes.
+
+    `connection` must not be inside a transaction.
+    """
+    with translated(), connection.transaction(force_rollback=True):
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         yield
 
 

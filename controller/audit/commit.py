@@ -23,6 +23,7 @@ _SUBJECTS = {
     RevisionKind.ROLLBACK: "Roll {environment} back to release {serial}",
     RevisionKind.REPOLICY: "Judge release {serial} of {environment} by other rules",
     RevisionKind.REPIN: "Pin another root for {environment} at release {serial}",
+    RevisionKind.HEAL: "Put {environment} right at release {serial}",
 }
 
 

@@ -106,7 +106,7 @@ class _Serials:
             case RevisionKind.ROLLBACK:
                 # What was undone may have been seen in the same pass, and never applied.
                 self.may_be_higher = True
-            case RevisionKind.REPOLICY | RevisionKind.REPIN:
+            case RevisionKind.REPOLICY | RevisionKind.REPIN | RevisionKind.HEAL:
                 pass
 
 
@@ -131,7 +131,7 @@ def verify_state(connection: Connection[Any], source: Source, controller: str) -
         )
     _check_applied(connection, source, last, serials)
     _check_releases(connection)
-    _check_live(connection, source, last)
+    verify_live(connection, source, last)
     _check_rows(connection, last)
     return count
 
@@ -255,9 +255,29 @@ def _check_releases(connection: Connection[Any]) -> None:
         )
 
 
-def _check_live(connection: Connection[Any], source: Source, last: AuditRecord) -> None:
+def last_record(connection: Connection[Any]) -> AuditRecord | None:
+    """Return the record of the newest revision, whichever controller made it; none before that."""
+    found = []
+    for row in every(connection, QUERIES["controllers"], {}):
+        last = journal.last_link(connection, row["controller"])
+        stored = journal.row(connection, row["controller"], last.seq)
+        if stored is not None:
+            found.append(AuditRecord.parse(stored.data))
+    return max(found, key=lambda record: record.revision, default=None)
+
+
+def verify_live(connection: Connection[Any], source: Source, last: AuditRecord) -> None:
+    """Compare the live bundles with the release that a record names, their files hashed anew.
+
+    Raises `ReleaseDiffers` or `LiveBundleDiffers`.
+    """
     tree = source.tree_of(last.commit)
-    statement = releases.parse(_read(source, tree, layout.release_path(last.environment)))
+    payload = _read(source, tree, layout.release_path(last.environment))
+    if sha256(payload) != last.release_sha256:
+        raise ReleaseDiffers(
+            last.serial, "sha256", recorded=last.release_sha256, found=sha256(payload)
+        )
+    statement = releases.parse(payload)
     listed = {(str(live.bundle), live.version): live for live in statement.bundles}
     rows = {
         (row["bundle"], row["version"]): row

@@ -13,13 +13,16 @@ from controller.kernel.objects import Oid
 
 
 class RevisionKind(StrEnum):
-    """Why there is a revision: the first, a new release, an older one, other rules, another pin."""
+    """Why there is a revision: the first, a new release, an older one, other rules, another pin,
+    or rows that had drifted and were put as they are declared.
+    """
 
     BASELINE = "baseline"
     FORWARD = "forward"
     ROLLBACK = "rollback"
     REPOLICY = "repolicy"
     REPIN = "repin"
+    HEAL = "heal"
 
 
 class OutboxKind(StrEnum):

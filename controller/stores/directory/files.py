@@ -14,6 +14,11 @@ def number(connection: Connection[Any], files: Collection[SourceFile]) -> dict[S
     return _numbers(_run(connection, "find_files", files)) if files else {}
 
 
+def known(connection: Connection[Any], files: Collection[SourceFile]) -> dict[SourceFile, int]:
+    """Return the number of each file that has one."""
+    return _numbers(_run(connection, "known_files", files)) if files else {}
+
+
 class Asked:
     """Files whose numbers were asked for; only reads, so that nobody waits for it."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from controller.adapters.postgres import Connection, reading
+from controller.adapters.postgres import Connection, reading, sketching
 from controller.stores.directory.tables import STORE_TABLES
 
 _HOLD = "LOCK TABLE {} IN ACCESS SHARE MODE".format(
@@ -23,5 +23,16 @@ def moment(connection: Connection[Any]) -> Iterator[None]:
     putting its tables in place and does not end in time.
     """
     with reading(connection):
+        connection.execute(_HOLD)
+        yield
+
+
+@contextmanager
+def sketch(connection: Connection[Any]) -> Iterator[None]:
+    """See one moment as `moment` does, and leave nothing of what the block writes.
+
+    For temporary tables, which a transaction that only reads may not make.
+    """
+    with sketching(connection):
         connection.execute(_HOLD)
         yield
