@@ -44,7 +44,7 @@ _FILE, _DIRECTORY = b"100644", b"40000"
 _OID_SIZE = 20
 _SEGMENT = re.compile(rb"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _ENTRY = re.compile(rb"(100644|40000) ([a-z0-9][a-z0-9._-]{0,63})\0(.{20})", re.ASCII | re.DOTALL)
-_ANY_ENTRY = re.compile(rb"([0-7]{1,6}) ([^\0]*)\0(.{20})", re.DOTALL)
+_ANY_ENTRY = re.compile(rb"([0-7]{1,6}) ([^\0]+)\0(.{20})", re.DOTALL)
 _MODE = re.compile(rb"[0-7]{1,6}", re.ASCII)
 _KINDS = {
     b"100755": "an executable file",
@@ -119,7 +119,8 @@ def parse_tree(raw: bytes) -> list[tuple[bytes, bytes, Oid]]:
     while at < len(raw):
         space = raw.find(b" ", at, at + 8)
         end = raw.find(b"\0", space + 1)
-        if space < 0 or end < 0 or end + 1 + _OID_SIZE > len(raw):
+        # A name is never empty: git knows no such entry.
+        if space < 0 or end <= space + 1 or end + 1 + _OID_SIZE > len(raw):
             raise BadTree("", f"not a git tree: byte {at} starts no entry")
         mode, name = raw[at:space], raw[space + 1 : end]
         if _MODE.fullmatch(mode) is None:

@@ -39,7 +39,18 @@ def test_an_empty_tree_holds_no_file() -> None:
     assert list(files(objects, objects.tree({}), "files")) == []
 
 
-@pytest.mark.parametrize("raw", [b"100644", b"100644 a", b"100644 a\0short", b"x a\0" + b"0" * 20])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"100644",
+        b"100644 a",
+        b"100644 a\0short",
+        b"x a\0" + b"0" * 20,
+        b"100644 \0" + b"0" * 20,
+        b"100644 \0" + b"0" * 20 + b"100644 a\0" + b"0" * 20,
+        b"100644 a\0" + b"0" * 20 + b"100644 \0" + b"0" * 20,
+    ],
+)
 def test_bytes_that_are_no_tree_are_refused(raw: bytes) -> None:
     with pytest.raises(BadTree, match="not a git tree"):
         parse_tree(raw)
