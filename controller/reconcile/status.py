@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from controller.adapters import migrations
 from controller.kernel.canonical import Digest
@@ -83,21 +84,36 @@ class Status:
     reported: Reported
 
 
+class _Kept(NamedTuple):
+    """What the database tells, at one moment."""
+
+    applied: Applied | None
+    bundles: tuple[AppliedBundle, ...]
+    rows: Mapping[str, int]
+    audit_waiting: int
+    next_boundary: datetime | None
+    reported: Reported
+
+
 def read_status(world: World, now: datetime) -> Status:
     """Look at the branch and at production; only a database without our schema is an error.
 
-    Whoever a pass overtakes looks again.
+    Production is told as it stood at one moment; whoever a pass overtakes looks again.
     """
     migrations.check(world.connection)
     return insist(lambda: _look(world, now))
 
 
 def _look(world: World, now: datetime) -> Status:
-    applied = control.read_applied(world.connection, world.environment)
+    kept = _kept(world, now)
+    applied = kept.applied
     observed, sync, condition = _observe(world, applied, now)
     root, fault = _root(world, applied, now)
     if fault is not None and condition.state is not State.STALLED:
         condition = _stopped(fault)
+    found = control.read_applied(world.connection, world.environment)
+    if found != applied:
+        raise StaleWriter(world.environment, expected=_number(applied), found=_number(found))
     return Status(
         environment=world.environment,
         branch=world.branch,
@@ -106,14 +122,30 @@ def _look(world: World, now: datetime) -> Status:
         sync=sync,
         condition=condition,
         root=root,
-        bundles=control.live_bundles(world.connection, world.environment),
-        rows={table: kept.rows for table, kept in directory.kept(world.connection).items()},
-        audit_waiting=outbox.queued(
-            world.connection, OutboxKind.AUDIT_COMMIT, controller=world.controller
-        ),
-        next_boundary=directory.next_boundary(world.connection, now),
-        reported=read_reported(world.connection, world.environment),
+        bundles=kept.bundles,
+        rows=kept.rows,
+        audit_waiting=kept.audit_waiting,
+        next_boundary=kept.next_boundary,
+        reported=kept.reported,
     )
+
+
+def _kept(world: World, now: datetime) -> _Kept:
+    """Read all that the database tells at one moment, and hold that moment no longer."""
+    connection, environment = world.connection, world.environment
+    with directory.moment(connection):
+        return _Kept(
+            control.read_applied(connection, environment),
+            control.live_bundles(connection, environment),
+            {table: kept.rows for table, kept in directory.kept(connection).items()},
+            outbox.queued(connection, OutboxKind.AUDIT_COMMIT, controller=world.controller),
+            directory.next_boundary(connection, now),
+            read_reported(connection, environment),
+        )
+
+
+def _number(applied: Applied | None) -> int:
+    return applied.revision if applied is not None else 0
 
 
 def _observe(

@@ -3,12 +3,13 @@
 And a host whose audit trail nobody could believe records nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from controller.adapters.postgres import Connection
 from controller.authoring.starting import ENVIRONMENT
 from controller.reconcile.again import insist
 from controller.reconcile.apply import apply
@@ -151,6 +152,42 @@ def overtaken(looking: World, *, by: World, before: int) -> World:
     return replace(looking, connection=connection)
 
 
+class Asked:
+    """A connection that counts what it is asked, and whose owner is overtaken before one of it."""
+
+    def __init__(
+        self, connection: Connection[Any], *, before: int, overtake: Callable[[], object]
+    ) -> None:
+        self._connection, self._before, self._overtake = connection, before, overtake
+        self.count = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def cursor(self, *arguments: Any, **options: Any) -> Any:
+        """Open a cursor for one question."""
+        self._ask()
+        return self._connection.cursor(*arguments, **options)
+
+    def execute(self, *arguments: Any, **options: Any) -> Any:
+        """Ask without a cursor."""
+        self._ask()
+        return self._connection.execute(*arguments, **options)
+
+    def _ask(self) -> None:
+        self.count += 1
+        if self.count == self._before:
+            self._overtake()
+
+
+def asking(
+    looking: World, *, before: int = 0, overtake: Callable[[], object] = list
+) -> tuple[World, Asked]:
+    """Return a world whose owner is overtaken before it asks the n-th time."""
+    asked = Asked(looking.connection, before=before, overtake=overtake)
+    return replace(looking, connection=cast("Connection[Any]", asked)), asked
+
+
 def test_a_plan_that_is_overtaken_looks_again_and_finds_it_done(shop: Shop, other: World) -> None:
     shop.publish(add=[NEW_RANGE])
 
@@ -178,6 +215,24 @@ def test_a_status_that_is_overtaken_looks_again(shop: Shop, other: World) -> Non
     assert found.applied is not None
     assert (found.sync, found.condition.reason) == (Sync.SYNCED, "Applied")
     assert (found.applied.revision, found.applied.commit) == (2, shop.tip)
+
+
+def test_a_status_tells_of_one_moment_wherever_it_is_overtaken(shop: Shop, other: World) -> None:
+    shop.publish(add=[NEW_RANGE])
+    world, once = asking(shop.world())
+    read_status(world, shop.clock.now())
+    assert once.count > 10
+
+    for at in range(1, once.count + 1):
+        world, asked = asking(shop.world(), before=at, overtake=lambda: list(converge(other)))
+        found = read_status(world, shop.clock.now())
+
+        assert asked.count >= at
+        assert found.applied is not None
+        assert (found.sync, found.applied.commit) == (Sync.SYNCED, shop.tip)
+        assert found.rows["ranges"] == len(shop.ranges())
+        is_there = NEW_RANGE[:6] in shop.ranges()
+        shop.publish(add=[NEW_RANGE][is_there:], drop=[NEW_RANGE][: int(is_there)])
 
 
 def test_who_is_overtaken_each_time_says_so_in_the_end() -> None:
