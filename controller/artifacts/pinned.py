@@ -5,11 +5,11 @@ is believed when its bytes hash to the signed root, never because of its id.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from controller.artifacts.bundle import BundleStatement
 from controller.artifacts.layout import BundleId, files_path
 from controller.artifacts.merkle import FilesSummary, MerkleMemory, files_root
-from controller.artifacts.walk import find
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused
 from controller.kernel.objects import MissingObject, Objects, Oid
@@ -32,20 +32,19 @@ class FilesNotFound(Refused):
 def find_files_tree(
     objects: Objects,
     statement: BundleStatement,
-    roots: Iterable[Oid],
+    trees: Iterable[Oid],
     memory: MerkleMemory,
     *,
     base: Oid | None = None,
 ) -> tuple[Oid, FilesSummary]:
     """Return the tree that a statement pins, and what it holds; raise `FilesNotFound`.
 
-    `roots` are the repository's trees to look in, the nearest first: the commit's own, then those
-    of its history. They are asked for one by one, and only when the hint does not lead to it.
-    `base` is an earlier files tree whose hashes may be used again.
+    `trees` are those it may be, asked for one by one and hashed until one is: whoever gives them
+    bounds what that costs. `base` is an earlier files tree whose hashes may be used again.
     """
     path = files_path(statement.bundle)
     seen: set[Oid] = set()
-    for tree in _candidates(objects, statement, roots, path):
+    for tree in trees:
         if tree in seen:
             continue
         seen.add(tree)
@@ -59,22 +58,8 @@ def find_files_tree(
     raise FilesNotFound(statement.bundle, statement.version, statement.files_root)
 
 
-def _candidates(
-    objects: Objects, statement: BundleStatement, roots: Iterable[Oid], path: str
-) -> Iterator[Oid]:
-    if _is_tree(objects, statement.git_tree):
-        yield statement.git_tree
-    for root in roots:
-        try:
-            entry = find(objects, root, path)
-        except Refused:
-            continue
-        if entry is not None and entry.is_tree:
-            yield entry.oid
-
-
-def _is_tree(objects: Objects, oid: Oid) -> bool:
-    try:
-        return objects.header(oid).kind == "tree"
-    except MissingObject:
-        return False
+def hinted(objects: Objects, statement: BundleStatement) -> Iterator[Oid]:
+    """Yield the tree that a statement names, if it is one and is there."""
+    with suppress(MissingObject):
+        if objects.header(statement.git_tree).kind == "tree":
+            yield statement.git_tree

@@ -17,6 +17,7 @@ from controller.authoring.versions import VerifiedVersion, verified_version
 from controller.authoring.view import View, Workspace
 from controller.kernel.objects import Oid
 from controller.reconcile.admit import find_files
+from controller.reconcile.filestrees import FilesTrees
 from controller.trust.root import Root
 
 
@@ -26,7 +27,9 @@ def export(
     """Write a version that its role signed; return it and how many files the tar holds."""
     view = workspace.committed()
     verified = verified_version(view, bundle, version, root, now)
-    tree = find_files(workspace.repository, workspace.tip(), verified.statement, NoMemory())
+    repository, statement = workspace.repository, verified.statement
+    trees = FilesTrees.of_one(repository, workspace.tip(), statement)
+    tree = find_files(repository, statement, trees, NoMemory())
     files = _files(view, tree, files_path(bundle))
     folder = version_dir(bundle, version)
     for entry in view.children(folder):

@@ -5,7 +5,7 @@ calls what the controller calls, and what that raises becomes a finding `trust/<
 path it is about. Unfinished work is normal: what nobody has released yet may lack a signature.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -16,8 +16,7 @@ from controller.artifacts.bundle import BundleStatement
 from controller.artifacts.draft import Draft
 from controller.artifacts.layout import TOP_LEVEL, BadName, BundleId
 from controller.artifacts.levels import BadTree, TooLarge
-from controller.artifacts.merkle import Counts, DictMemory, files_root
-from controller.artifacts.pinned import FilesNotFound
+from controller.artifacts.merkle import Counts, DictMemory
 from controller.artifacts.wire import BadDocument
 from controller.authoring.chain import check_chain, environments_before, environments_in
 from controller.authoring.draft import LintedFiles, NoDraft, bundles_of, lint_files, read_draft
@@ -31,11 +30,18 @@ from controller.kernel.objects import Oid
 from controller.kernel.strictjson import MalformedJson
 from controller.policy.lint import LintBundle, lint_dataset
 from controller.reconcile.acks import acknowledged
-from controller.reconcile.admit import Admitted, CountsDiffer, Memories, admit, read_bundle
-from controller.reconcile.lookback import Lookback
+from controller.reconcile.admit import (
+    Admitted,
+    Memories,
+    admit,
+    find_committed_files,
+    read_bundle,
+)
+from controller.reconcile.filestrees import FilesTrees
 from controller.reconcile.rails import Rails, RailSet
 from controller.reconcile.roots import roots_after
 from controller.reconcile.succession import NoRelease, signed_release
+from controller.source.budget import TOO_COSTLY
 from controller.trust.core import ThresholdNotMet
 from controller.trust.history import ReleaseExpired
 from controller.trust.root import Pin
@@ -122,6 +128,8 @@ class _Judge:
     checked: Checked = field(default_factory=Checked)
     memory: DictMemory = field(default_factory=DictMemory)
     _linted: dict[tuple[str, Oid], LintedFiles] = field(default_factory=dict)
+    _verified: list[tuple[BundleStatement, bool]] = field(default_factory=list)
+    """The versions that their owners signed, and whether each is an old one."""
     _had_release: frozenset[str] = frozenset()
     _errors: int = 0
     _refusals: int = 0
@@ -148,6 +156,7 @@ class _Judge:
             if trusted is not None:
                 where = layout.versions_dir(bundle)
                 self._try(where, partial(self._versions, bundle, trusted, released))
+        self._pinned()
         for done, name in enumerate(environments, start=len(bundles)):
             if self._is_enough:
                 break
@@ -306,7 +315,6 @@ class _Judge:
         names = self._try(folder, lambda: [entry.name for entry in view.children(folder)]) or []
         read = [self._try(f"{folder}/{name}", partial(layout.number, name)) for name in names]
         numbers = sorted(number for number in read if number is not None)
-        trees = _Trees(self.subject, layout.files_path(bundle))
         for number in numbers:
             live = (bundle, number) in released
             is_old = not live and number != numbers[-1]
@@ -314,7 +322,8 @@ class _Judge:
                 continue
             self.checked.versions += 1
             try:
-                self._version(bundle, number, trusted, trees)
+                statement = self._version(bundle, number, trusted)
+                self._verified.append((statement, is_old))
             except Unavailable:
                 raise
             except ControllerError as error:
@@ -326,10 +335,34 @@ class _Judge:
                 severity = Severity.WARNING if is_old else Severity.ERROR
                 self._say(error, layout.version_dir(bundle, number), severity)
 
-    def _version(self, bundle: BundleId, number: int, trusted: Trusted, trees: "_Trees") -> None:
+    def _version(self, bundle: BundleId, number: int, trusted: Trusted) -> BundleStatement:
         view = self.subject.view
-        statement, _ = read_bundle(view.objects, view.tree, trusted.root, bundle, number, self.now)
-        trees.check(statement, self.memory)
+        return read_bundle(view.objects, view.tree, trusted.root, bundle, number, self.now)[0]
+
+    def _pinned(self) -> None:
+        """Judge whether this history holds the files of every version that was verified.
+
+        Asked when all are: whatever they pin is looked for once. Those that count come first.
+        """
+        history, commit = self.subject.history, self.subject.commit
+        trees = FilesTrees(history, commit, {one.bundle for one, _ in self._verified})
+        for statement, _ in self._verified:
+            trees.signed(statement)
+        for statement, is_old in sorted(self._verified, key=lambda one: one[1]):
+            if self._is_enough or (is_old and self._old_refusals > OLD_REFUSALS_MAX):
+                break
+            severity = Severity.WARNING if is_old else Severity.ERROR
+            try:
+                find_committed_files(history, statement, trees, self.memory)
+            except TOO_COSTLY as error:
+                self._say(error, "bundles", severity)
+                break  # The others would say the same.
+            except Unavailable:
+                raise
+            except ControllerError as error:
+                self._old_refusals += is_old
+                where = layout.version_dir(statement.bundle, statement.version)
+                self._say(error, where, severity)
 
     def _unfinished(
         self, error: ThresholdNotMet, bundle: BundleId, number: int, *, live: bool, newest: bool
@@ -402,50 +435,6 @@ class _Judge:
             return False
         before = self.subject.view_before
         return before is None or before.find(path) != self.subject.view.find(path)
-
-
-class _Trees:
-    """The files trees a bundle has had in history, looked up only as far back as needed."""
-
-    def __init__(self, subject: Subject, path: str) -> None:
-        self._subject, self._path = subject, path
-        self._seen: dict[Oid, None] = {}
-        self._older = self._look()
-
-    def check(self, statement: BundleStatement, memory: DictMemory) -> None:
-        """Raise unless a tree of this history holds the files that a statement pins."""
-        objects = self._subject.history
-        for tree in self._candidates(statement.git_tree):
-            summary = files_root(objects, tree, self._path, memory)
-            if summary.root != statement.files_root:
-                continue
-            promised = (dict(statement.tables), dict(statement.documents))
-            if (dict(summary.tables), dict(summary.documents)) != promised:
-                raise CountsDiffer(layout.statement_path(statement.bundle, statement.version))
-            return
-        raise FilesNotFound(statement.bundle, statement.version, statement.files_root)
-
-    def _candidates(self, hint: Oid) -> Iterator[Oid]:
-        """Yield the tree that the hint names, if it is in this history, then all others."""
-        if hint in self._seen or any(tree == hint for tree in self._older):
-            yield hint
-        for _ in self._older:
-            pass
-        for tree in self._seen:
-            if tree != hint:
-                yield tree
-
-    def _look(self) -> Iterator[Oid]:
-        history = self._subject.history
-        back = Lookback(history, self._path)
-        for commit in history.first_parents(self._subject.commit):
-            try:
-                entry = back.find(commit)
-            except TooLarge:
-                continue  # What was signed stood in folders that can be read.
-            if entry is not None and entry.is_tree and entry.oid not in self._seen:
-                self._seen[entry.oid] = None
-                yield entry.oid
 
 
 def _only_waits(error: ControllerError) -> TypeGuard[ThresholdNotMet]:

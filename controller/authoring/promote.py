@@ -50,7 +50,7 @@ from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.instants import Window
 from controller.kernel.objects import Oid
 from controller.reconcile.admit import NotForEnvironment, WindowsOverlap, find_files
-from controller.source.history import trees
+from controller.reconcile.filestrees import FilesTrees
 from controller.trust.core import ThresholdNotMet, tally
 from controller.trust.envelope import IN_TOTO, Envelope, merge
 from controller.trust.history import check_bundles
@@ -337,15 +337,13 @@ def _check_files(workspace: Workspace, version: VerifiedVersion) -> Oid:
     A tree that is only in the object database would never be pushed.
     """
     statement, repository = version.statement, workspace.repository
-    tip, path = workspace.tip(), files_path(statement.bundle)
-    tree = find_files(repository, tip, statement, DictMemory())
-    for held in trees(repository, tip):
-        entry = View(repository, held).find(path)
-        if entry is not None and entry.oid == tree:
-            return tree
+    trees = FilesTrees.of_one(repository, workspace.tip(), statement)
+    tree = find_files(repository, statement, trees, DictMemory())
+    if tree in trees.of(statement.bundle):
+        return tree
     raise FilesNotCommitted(
         f"no commit of this branch holds the files of {statement.bundle}@{statement.version}",
-        hint=f"commit {path} as it was signed, or sign it again",
+        hint=f"commit {files_path(statement.bundle)} as it was signed, or sign it again",
     )
 
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import combinations
+from itertools import chain, combinations, islice
 from typing import NamedTuple
 
 from controller.artifacts import bundle as bundles
@@ -17,7 +17,7 @@ from controller.artifacts import layout, walk
 from controller.artifacts.bundle import BundleStatement
 from controller.artifacts.layout import BundleId
 from controller.artifacts.merkle import FilesSummary, MerkleMemory
-from controller.artifacts.pinned import find_files_tree
+from controller.artifacts.pinned import find_files_tree, hinted
 from controller.artifacts.release import LiveBundle
 from controller.audit.record import check_signers
 from controller.kernel.canonical import Digest
@@ -26,6 +26,7 @@ from controller.kernel.instants import Window
 from controller.kernel.objects import History, Objects, Oid
 from controller.plan.live import LiveVersion
 from controller.reconcile import signed
+from controller.reconcile.filestrees import FilesTrees
 from controller.reconcile.rails import RailSet
 from controller.reconcile.succession import SignedRelease
 from controller.stores.control.model import AppliedBundle
@@ -153,6 +154,17 @@ class Memories(NamedTuple):
     verified: VerifiedMemory = signed.NOTHING_REMEMBERED
 
 
+class _Asked(NamedTuple):
+    """What is the same for every bundle of a release."""
+
+    repository: History
+    release: SignedRelease
+    memories: Memories
+    trees: FilesTrees
+    known: Mapping[tuple[str, int], Digest]
+    now: datetime
+
+
 def admit(
     repository: History,
     release: SignedRelease,
@@ -175,17 +187,10 @@ def admit(
     offered = {(str(live.bundle), live.version): live.payload_sha256 for live in statement.bundles}
     history.check_bundles(known, offered, floors=release.root.root.bundle_floors)
     bases = {before.bundle: before.files_tree for before in applied}
+    trees = FilesTrees(repository, release.commit, (live.bundle for live in statement.bundles))
+    asked = _Asked(repository, release, memories, trees, known, now)
     admitted = tuple(
-        _admit_bundle(
-            repository,
-            release,
-            live,
-            memories,
-            base=bases.get(str(live.bundle)),
-            known=known,
-            now=now,
-        )
-        for live in statement.bundles
+        _admit_bundle(asked, live, base=bases.get(str(live.bundle))) for live in statement.bundles
     )
     _refuse_overlaps(admitted)
     found = Admitted(release, admitted, rails, rails.digest(used))
@@ -221,46 +226,65 @@ def read_bundle(
 
 def find_files(
     repository: History,
-    commit: Oid,
     statement: BundleStatement,
+    trees: FilesTrees,
     memory: MerkleMemory,
     *,
     base: Oid | None = None,
 ) -> Oid:
-    """Return the tree that a statement pins, hashed here, with the counts it promises."""
-    trees = (repository.tree_of(earlier) for earlier in repository.first_parents(commit))
-    tree, summary = find_files_tree(repository, statement, trees, memory, base=base)
+    """Return the tree that a statement pins, hashed here, with the counts it promises.
+
+    `trees` are looked through only where the hint does not lead to it.
+    """
+    candidates = chain(hinted(repository, statement), trees.alike(statement))
+    return _whole(repository, statement, candidates, memory, base=base)
+
+
+def find_committed_files(
+    repository: History, statement: BundleStatement, trees: FilesTrees, memory: MerkleMemory
+) -> Oid:
+    """Return the tree that a statement pins, as `find_files`, where it stood in the history.
+
+    One that is only in the object database would not be in anybody's clone.
+    """
+    hint = (tree for tree in trees.of(statement.bundle) if tree == statement.git_tree)
+    candidates = chain(islice(hint, 1), trees.alike(statement))
+    return _whole(repository, statement, candidates, memory)
+
+
+def _whole(
+    repository: History,
+    statement: BundleStatement,
+    candidates: Iterable[Oid],
+    memory: MerkleMemory,
+    *,
+    base: Oid | None = None,
+) -> Oid:
+    tree, summary = find_files_tree(repository, statement, candidates, memory, base=base)
     if not _counts_agree(summary, statement):
         raise CountsDiffer(layout.statement_path(statement.bundle, statement.version))
     return tree
 
 
-def _admit_bundle(
-    repository: History,
-    release: SignedRelease,
-    live: LiveBundle,
-    memories: Memories,
-    *,
-    base: Oid | None,
-    known: Mapping[tuple[str, int], Digest],
-    now: datetime,
-) -> AdmittedBundle:
+def _admit_bundle(asked: _Asked, live: LiveBundle, *, base: Oid | None) -> AdmittedBundle:
+    release, memories = asked.release, asked.memories
     statement, verified = read_bundle(
-        repository,
+        asked.repository,
         release.tree,
         release.root.root,
         live.bundle,
         live.version,
-        now,
+        asked.now,
         memory=memories.verified,
     )
     if verified.digest != live.payload_sha256:
         raise BundleDiffers(live.path, pinned=live.payload_sha256, found=verified.digest)
-    _check_previous(statement, known)
+    _check_previous(statement, asked.known)
     environment = release.statement.environment
     if environment not in statement.environments:
         raise NotForEnvironment(live.path, environment, statement.environments)
-    tree = find_files(repository, release.commit, statement, memories.hashed, base=base)
+    asked.trees.signed(statement)
+    tree = find_files(asked.repository, statement, asked.trees, memories.hashed, base=base)
     window = live.effective(statement.window)
     version = LiveVersion(live.bundle, live.version, tree, window)
     return AdmittedBundle(statement, verified.digest, verified.signers, version)

@@ -24,6 +24,7 @@ from controller.plan.changes import FILE_SIZE_MAX_BYTES, table_of
 from controller.plan.lines import line_of
 from controller.plan.rows import RULES
 from controller.reconcile.admit import find_files
+from controller.reconcile.filestrees import FilesTrees
 from controller.stores.control.model import AppliedRevision
 from controller.stores.directory.model import TraceRow
 from controller.trust.envelope import SIZE_MAX_BYTES
@@ -126,7 +127,8 @@ class Places:
         """Return the files tree of a version, and the newest commit that shows it as its files."""
         key = (commit, version.name)
         if key not in self._trees:
-            tree = find_files(self._repository, commit, version.statement, self._memory)
+            trees = FilesTrees.of_one(self._repository, commit, version.statement)
+            tree = find_files(self._repository, version.statement, trees, self._memory)
             self._trees[key] = (self._showing(commit, version.live.bundle, tree), tree)
         return self._trees[key]
 

@@ -22,6 +22,15 @@ A commit changes the top of the repository and a folder or four below it: some 2
 READ_BYTES = 1024
 """What finding an object costs, however small it is."""
 
+SIGNED_BYTES = 1024 * 1024
+"""So much more may be read for each bundle version that its owners signed.
+
+Some 16,000 changes of its own name in the folder of its rail: a rail of thousands of bundles has a
+wide folder, and nobody but who signs makes one that may be read more often.
+"""
+SIGNED_TIMES = 16
+"""And so often the size of the files that it pins: as many trees just like them may be hashed."""
+
 
 RELEASES_BYTES = 16 * 1024 * 1024
 """So much may be spent on the releases of a history, beside what those that count bring in."""
@@ -87,6 +96,10 @@ class Budget:
             return False
         self.spend(size_bytes)
         return True
+
+    def signed(self, size_bytes: int) -> None:
+        """Take in what a bundle version that its owners signed brings; it pins so many bytes."""
+        self._most += SIGNED_BYTES + SIGNED_TIMES * size_bytes
 
     def spend(self, size_bytes: int) -> None:
         """Pay for an object that is read."""

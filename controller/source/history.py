@@ -92,12 +92,6 @@ def path_changes(repository: GitRepository, path: str, since: Oid | None, tip: O
     return [Change(one, parent) for one, parent, (new, old) in found if new != old][::-1]
 
 
-def trees(repository: GitRepository, tip: Oid) -> Iterator[Oid]:
-    """Yield the tree of each commit on the first-parent path, the tip's first."""
-    for commit in _path(repository, tip):
-        yield repository.tree_of(commit)
-
-
 class _Look:
     """What stands at a path in one commit after another, unjudged: only good for telling apart.
 

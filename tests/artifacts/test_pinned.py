@@ -7,7 +7,7 @@ import pytest
 from controller.artifacts.bundle import BundleStatement
 from controller.artifacts.layout import BundleId
 from controller.artifacts.merkle import NoMemory, files_root
-from controller.artifacts.pinned import FilesNotFound, find_files_tree
+from controller.artifacts.pinned import FilesNotFound, find_files_tree, hinted
 from controller.kernel.instants import Window
 from controller.kernel.objects import Oid
 from tests.support.trees import MemoryObjects, Nested
@@ -15,10 +15,6 @@ from tests.support.trees import MemoryObjects, Nested
 NOWHERE = Oid(b"\7" * 20)
 SIGNED: Nested = {"a.csv": b"h\n1\n"}
 EDITED: Nested = {"a.csv": b"h\n2\n"}
-
-
-def repository_tree(objects: MemoryObjects, files: Nested) -> Oid:
-    return objects.tree({"bundles": {"rail": {"name": {"files": files}}}, "README.md": b""})
 
 
 def pinning(objects: MemoryObjects, *, hint: Oid) -> BundleStatement:
@@ -37,50 +33,42 @@ def pinning(objects: MemoryObjects, *, hint: Oid) -> BundleStatement:
     )
 
 
-def never() -> Iterator[Oid]:
-    yield from [pytest.fail("the history was asked though the hint is right")]
+def then_no_more(*trees: Oid) -> Iterator[Oid]:
+    yield from trees
+    pytest.fail("more was asked for though the tree was found")
 
 
-def test_a_hint_that_hashes_to_the_root_is_enough() -> None:
+def test_a_hint_is_a_tree_or_nothing() -> None:
     objects = MemoryObjects()
-    tree = objects.tree(SIGNED)
+    tree, blob = objects.tree(SIGNED), objects.blob(b"")
 
-    found, summary = find_files_tree(objects, pinning(objects, hint=tree), never(), NoMemory())
+    assert list(hinted(objects, pinning(objects, hint=tree))) == [tree]
+    assert list(hinted(objects, pinning(objects, hint=blob))) == []
+    assert list(hinted(objects, pinning(objects, hint=NOWHERE))) == []
+
+
+def test_the_first_tree_that_hashes_to_the_root_is_the_one() -> None:
+    objects = MemoryObjects()
+    tree, liar = objects.tree(SIGNED), objects.tree(EDITED)
+    trees = then_no_more(liar, liar, tree)
+
+    found, summary = find_files_tree(objects, pinning(objects, hint=NOWHERE), trees, NoMemory())
 
     assert (found, summary.tables["a"].rows) == (tree, 1)
 
 
-def test_a_hint_that_lies_is_not_believed() -> None:
-    objects = MemoryObjects()
-    liar = objects.tree(EDITED)
-    roots = [repository_tree(objects, SIGNED)]
-
-    found, _ = find_files_tree(objects, pinning(objects, hint=liar), roots, NoMemory())
-
-    assert found == objects.tree(SIGNED)
-
-
-def test_without_a_hint_the_history_is_searched_from_the_nearest() -> None:
-    objects = MemoryObjects()
-    roots = [repository_tree(objects, EDITED), objects.tree({}), repository_tree(objects, SIGNED)]
-
-    found, _ = find_files_tree(objects, pinning(objects, hint=NOWHERE), roots, NoMemory())
-
-    assert found == objects.tree(SIGNED)
-
-
 def test_files_that_are_nowhere_are_refused() -> None:
     objects = MemoryObjects()
-    roots = [repository_tree(objects, EDITED)]
+    trees = [objects.tree(EDITED)]
 
     with pytest.raises(FilesNotFound):
-        find_files_tree(objects, pinning(objects, hint=objects.tree(EDITED)), roots, NoMemory())
+        find_files_tree(objects, pinning(objects, hint=trees[0]), trees, NoMemory())
 
 
 def test_a_tree_we_would_not_read_is_passed_over() -> None:
     objects = MemoryObjects()
-    roots = [repository_tree(objects, {"A B": b""}), repository_tree(objects, SIGNED)]
+    trees = [objects.tree({"A B": b""}), objects.tree(SIGNED)]
 
-    found, _ = find_files_tree(objects, pinning(objects, hint=NOWHERE), roots, NoMemory())
+    found, _ = find_files_tree(objects, pinning(objects, hint=NOWHERE), trees, NoMemory())
 
     assert found == objects.tree(SIGNED)

@@ -7,7 +7,7 @@ import pytest
 from controller.adapters.git import GitRepository, commit_content
 from controller.kernel.objects import MissingObject, Oid
 from controller.source.budget import HistoryTooWide
-from controller.source.history import NotOnBranch, ancestry, path_changes, release_changes, trees
+from controller.source.history import NotOnBranch, ancestry, path_changes, release_changes
 from controller.source.repository import NoBranch, open_source
 from tests.support import damage
 from tests.support.repositories import ALICE, MAIN, bare
@@ -109,13 +109,6 @@ def test_an_accepted_commit_that_the_repository_lost_is_not_a_rewritten_branch(
     head = whole.target(MAIN)
     assert head is not None
     assert not ancestry(whole, elsewhere, head).accepted_exists
-
-
-def test_the_trees_of_a_branch_come_from_the_newest_back(tmp_path: Path) -> None:
-    repository = bare(tmp_path, {"a": b"1"}, {"a": b"2"})
-    one, two = path_of(repository)
-
-    assert list(trees(repository, two)) == [repository.tree_of(two), repository.tree_of(one)]
 
 
 def test_the_head_is_the_followed_branch(tmp_path: Path) -> None:
