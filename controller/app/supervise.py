@@ -16,13 +16,14 @@ from types import FrameType
 from controller.adapters.embedded import EmbeddedPostgres
 from controller.adapters.workers import Worker
 from controller.app.settings import Settings, ambient
+from controller.kernel.events import Event
 from controller.roles.timing import Backoff, Chance
 
 LOOK_SECONDS = 0.2
 STEADY_SECONDS = 60.0
 """A role that ran so long has come up: when it ends, its pauses begin anew."""
 
-Say = Callable[[str], None]
+Say = Callable[[Event, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Supervisor:
                 self._pass_on(signal.SIGHUP)
             if all(role.worker is not None and role.worker.has_beaten for role in self._roles):
                 if not was_ready:
+                    self.say(Event.READY, ", ".join(self.names))
                     self.ready()
                 was_ready = True
                 self.alive()
@@ -88,7 +90,7 @@ class Supervisor:
 
     def _keep_server(self) -> None:
         if self.server is not None and self.server.ended:
-            self.say("the embedded PostgreSQL has ended; starting it again")
+            self.say(Event.DATABASE_AGAIN, "the embedded PostgreSQL has ended; starting it again")
             self.server.stop()
             self.server.start()
 
@@ -100,7 +102,8 @@ class Supervisor:
             return
         status = worker.look()
         if status is None and worker.silent_seconds() > self.patience.silent_seconds:
-            self.say(f"{role.name} shows no life for {worker.silent_seconds():.0f} s; killing it")
+            silent = f"{role.name} shows no life for {worker.silent_seconds():.0f} s; killing it"
+            self.say(Event.ROLE_SILENT, silent)
             worker.signal(signal.SIGKILL)
             status = worker.stop(0)
         if status is not None:
@@ -114,7 +117,8 @@ class Supervisor:
         pause = role.backoff.next()
         role.due = time.monotonic() + pause
         how = f"signal {-status}" if status < 0 else f"status {status}"
-        self.say(f"{role.name} ended with {how}; starting it again in {pause:.1f} s")
+        words = f"{role.name} ended with {how}; starting it again in {pause:.1f} s"
+        self.say(Event.ROLE_ENDED, words)
 
     def _pass_on(self, number: int) -> None:
         for role in self._roles:
@@ -122,6 +126,7 @@ class Supervisor:
                 role.worker.signal(number)
 
     def _end(self) -> None:
+        self.say(Event.STOPPING, ", ".join(self.names))
         self._pass_on(signal.SIGTERM)
         until = time.monotonic() + self.patience.stop_seconds
         for role in self._roles:

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from controller.cli.options import ConfigOption
-from controller.cli.output import say
 
 
 class Role(StrEnum):
@@ -27,13 +26,17 @@ def run(
     """
     from secrets import SystemRandom
 
-    from controller.app import settings
+    from controller.app import settings, telemetry
     from controller.app.supervise import supervised
 
     file = settings.named_file(config)
     named = settings.load(file)
     names = list(dict.fromkeys(role.value for role in roles))
-    with supervised(named, file, names, SystemRandom(), say) as supervisor:
+    with (
+        telemetry.logged(named, "supervisor") as log,
+        telemetry.told_why(log),
+        supervised(named, file, names, SystemRandom(), log.tell) as supervisor,
+    ):
         supervisor.run()
 
 
@@ -44,11 +47,14 @@ def role(
 ) -> None:
     """Run one role in this process; `run` starts it."""
     from controller.adapters.workers import Beats
-    from controller.app import serving, serving_api, settings
+    from controller.app import serving, serving_api, settings, telemetry
+    from controller.kernel.events import Event
 
     named = settings.load(settings.named_file(config))
-    match name:
-        case Role.CONTROLLER:
-            serving.serve_controller(named, Beats(beat_fd), lambda one: say(str(one)))
-        case Role.API:
-            serving_api.serve_api(named, Beats(beat_fd), say)
+    with telemetry.logged(named, name.value) as log, telemetry.told_why(log):
+        match name:
+            case Role.CONTROLLER:
+                serving.serve_controller(named, Beats(beat_fd), telemetry.said(log))
+            case Role.API:
+                beats = Beats(beat_fd)
+                serving_api.serve_api(named, beats, lambda one: log.tell(Event.LISTENING, one))

@@ -65,6 +65,11 @@ class Event(Enum):
     )
     SUSPENDED = _Meaning("hold.placed", Severity.WARNING, "A person holds new revisions back.")
     RESUMED = _Meaning("hold.lifted", Severity.INFO, "New revisions are let in again.")
+    OVERRIDDEN = _Meaning(
+        "hold.overridden",
+        Severity.WARNING,
+        "A person lets new revisions through windows and a suspension for a while.",
+    )
     STALE = _Meaning(
         "heartbeat.stale", Severity.ERROR, "The heartbeat is too old: is the branch held back?"
     )
@@ -78,6 +83,27 @@ class Event(Enum):
     NOTICE_LOST = _Meaning(
         "notice.lost", Severity.ERROR, "A notice was refused by its receiver, or given up."
     )
+
+    READY = _Meaning("host.ready", Severity.INFO, "Every role of this host runs.")
+    STOPPING = _Meaning("host.stopping", Severity.INFO, "Somebody asked this host to stop.")
+    LISTENING = _Meaning("role.listening", Severity.INFO, "A role takes requests from here on.")
+    ROLE_ENDED = _Meaning(
+        "role.ended", Severity.WARNING, "A role ended by itself; it is started again after a pause."
+    )
+    ROLE_SILENT = _Meaning(
+        "role.silent", Severity.ERROR, "A role shows no life; it is killed and started again."
+    )
+    ROLE_FAILED = _Meaning(
+        "role.failed", Severity.ERROR, "A role cannot run as it is set up, or ended in a mistake."
+    )
+    DATABASE_AGAIN = _Meaning(
+        "database.started_again", Severity.WARNING, "The embedded PostgreSQL ended by itself."
+    )
+    FELL = _Meaning(
+        "error.uncaught", Severity.ERROR, "Something failed that nobody had an answer for."
+    )
+    LIBRARY_SAID = _Meaning("library.said", Severity.WARNING, "A library warned of something.")
+    LIBRARY_FAILED = _Meaning("library.failed", Severity.ERROR, "A library told of an error.")
 
     @property
     def severity(self) -> Severity:

@@ -15,7 +15,7 @@ from controller.kernel.errors import ControllerError, Corrupt, Unavailable
 from controller.kernel.objects import Oid
 from controller.reconcile.cycle import converge
 from controller.reconcile.holds import HeldBack
-from controller.reconcile.standing import Facts, Teller, conditions
+from controller.reconcile.standing import Facts, Teller, conditions, event_of
 from controller.reconcile.world import World
 from controller.stores.control import conditions as stored
 from controller.stores.control import events
@@ -77,6 +77,7 @@ class Turns:
     eyes: Eyes = field(default_factory=Eyes)
     _teller: Teller = field(init=False)
     _said: tuple[Condition, ...] = field(init=False)
+    _told: tuple[Happened, ...] = field(default=(), init=False)
     _final: Facts | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -85,11 +86,22 @@ class Turns:
         self._said = tuple(one.condition for one in before)
         self._teller = Teller(self._said)
 
+    @property
+    def said(self) -> tuple[Condition, ...]:
+        """How things stand, as it was written down last."""
+        return self._said
+
+    @property
+    def told(self) -> tuple[Happened, ...]:
+        """The events of the last turn."""
+        return self._told
+
     def take(self, *, asked: bool = False, expects_news: bool = False) -> Facts:
         """Take a turn. `asked`: somebody wants what was refused judged again.
 
         Raises only what keeps it from being written down; everything else is a fact.
         """
+        self._told = ()
         facts = self._find(asked=asked, expects_news=expects_news)
         self._final = facts if _is_final(facts.error) else None
         self._write_down(facts)
@@ -160,7 +172,8 @@ class Turns:
 
     def _write_down(self, facts: Facts) -> None:
         """Write conditions and events where they are new: an unchanged world leaves no trace."""
-        said, told = conditions(facts), self._teller.tell(facts)
+        said = conditions(facts)
+        told = tuple(_with_cause(one, facts.error) for one in self._teller.tell(facts))
         if set(said) == set(self._said) and not told:
             return
         world = self.world
@@ -169,7 +182,14 @@ class Turns:
             for one in told:
                 events.append(world.connection, world.environment, one)
             self.eyes.owe(world, facts.now, told, said)
-        self._said = said
+        self._said, self._told = said, told
+
+
+def _with_cause(happened: Happened, error: ControllerError | None) -> Happened:
+    """Return an event with what an unexpected end came from, for the log."""
+    if isinstance(error, Unexpected) and happened.event is event_of(error):
+        return replace(happened, cause=error.__cause__)
+    return happened
 
 
 def _is_final(error: ControllerError | None) -> bool:

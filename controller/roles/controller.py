@@ -219,6 +219,8 @@ class _Leader:
         facts = self._turns.take(asked=asked, expects_news=wake.is_due)
         if isinstance(facts.error, Fenced):
             raise facts.error
+        for told in self._turns.told:
+            self._controller.watchers.say(told)
         wakes.handled(world.connection, wake)
         self._boundary = directory.next_boundary(world.connection, facts.now)
         self._controller.watchers.seen(facts)

@@ -4,7 +4,7 @@ The proof of what was done is the journal; this is what is told about it, and ab
 when nothing could be done.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ EVENTS_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One event before it is written."""
+    """One event before it is written. `cause` is for the log alone: it is never stored."""
 
     event: Event
     at: datetime
@@ -28,6 +28,7 @@ class Happened:
     revision: int | None = None
     commit: Oid | None = None
     facts: Json = None
+    cause: BaseException | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
