@@ -169,6 +169,26 @@ class HeartbeatSection(_Section):
     )
 
 
+class WindowSection(_Section):
+    """A time, again and again, in which new revisions are let in, or are not."""
+
+    kind: Literal["deny", "allow"] = Field(description="deny wins")
+    schedule: str = Field(description="a cron expression of five fields")
+    minutes: int = Field(description="how long it lasts, a week at most")
+    zone: str = Field(default="UTC", description="an IANA time zone")
+    reason: str = Field(min_length=1, max_length=200, description="what people are told")
+
+    @model_validator(mode="after")
+    def _can_be_worked_out(self) -> Self:
+        from controller.adapters.calendar import Schedule  # noqa: PLC0415  hosts without windows
+
+        try:
+            Schedule.parse(self.schedule, self.minutes, self.zone)
+        except Refused as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
 class DaemonSection(_Section):
     """How often a controller that goes on running looks when nobody asks it to."""
 
@@ -308,6 +328,7 @@ class Settings(BaseSettings):
     guards: GuardSection = GuardSection()
     commits: CommitsSection = CommitsSection()
     heartbeat: HeartbeatSection = HeartbeatSection()
+    windows: tuple[WindowSection, ...] = ()
     api: ApiSection = ApiSection()
     webhooks: WebhooksSection = WebhooksSection()
     notify: tuple[NotifySection, ...] = ()

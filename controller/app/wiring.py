@@ -17,7 +17,7 @@ from controller.adapters.postgres import (
     translated,
 )
 from controller.adapters.shipped import shipped
-from controller.app import host
+from controller.app import holding, host
 from controller.app.settings import Settings
 from controller.kernel.objects import Oid
 from controller.plan import guards
@@ -107,6 +107,8 @@ def world(settings: Settings, *, signs: bool = False) -> Iterator[World]:
             verify=Verify(settings.commits.verify),
             max_staleness=timedelta(seconds=settings.heartbeat.max_staleness_seconds),
             witness=DatabaseClock(connection),
+            windows=holding.change_windows(settings),
+            host_folder=holding.host_folder(settings),
         )
 
 

@@ -20,6 +20,7 @@ from controller.reconcile import bulk
 from controller.reconcile.decide import Decision, rebased
 from controller.reconcile.recall import Seen
 from controller.reconcile.world import World
+from controller.stores.control import holds
 from controller.stores.control import store as control
 from controller.stores.control.known import Known
 from controller.stores.control.model import (
@@ -54,6 +55,7 @@ def _carried_out(world: World, decision: Decision) -> tuple[Applied, AppliedRevi
     few = directory.is_small(decision.plan.changed_rows)
     sent_together = pipelined(connection) if few else nullcontext()
     with transaction(connection), sent_together, world.leading() as lease:
+        holds.refuse(connection, world.environment, decision.now)
         if decision.kind is None:
             return _advance(world, decision, lease), None
         return _apply(world, decision, lease, decision.kind)

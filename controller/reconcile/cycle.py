@@ -1,7 +1,7 @@
 """One pass: look, decide, act, record. The order of effects is what a crash may interrupt.
 
 1. look      the branch's commit against the applied one; nothing changed: nothing is done
-2. decide    succession, roots, bundles, rows, plan, guards: reads only
+2. decide    succession, roots, bundles, rows, plan, guards, holds: reads only
 3. apply     ONE transaction: lease and compare-and-set, rows, history, journal, outbox
 4. publish   the signed audit commit, from the outbox; a crash before it is made up for later
 
@@ -13,6 +13,7 @@ nothing is left to do.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from controller.adapters import collector
 from controller.adapters.postgres import transaction
@@ -25,6 +26,7 @@ from controller.reconcile.again import insist
 from controller.reconcile.apply import apply
 from controller.reconcile.baseline import pinned_baseline
 from controller.reconcile.decide import Decision, decide, held_root
+from controller.reconcile.holds import check_holds, held_by
 from controller.reconcile.keeping import keep_roots
 from controller.reconcile.proof import branch_root
 from controller.reconcile.world import World
@@ -75,7 +77,8 @@ def run_pass(world: World) -> Outcome:
     """Bring production one revision closer to the branch, or raise and leave it untouched.
 
     A refused pass writes nothing but the roots that it has followed (`keeping`).
-    Raises `StaleWriter`, `Fenced`, `LeaseHeld` or `DatabaseBusy` when somebody else is at it.
+    Raises `HeldBack` when a person or a window keeps new revisions out, and `HeldMeanwhile`,
+    `StaleWriter`, `Fenced`, `LeaseHeld` or `DatabaseBusy` when somebody else is at it.
     """
     now = world.clock.now()
     before = control.read_applied(world.connection, world.environment)
@@ -89,12 +92,20 @@ def run_pass(world: World) -> Outcome:
             check_trail(world, decision.succession.release.root.root)
             if decision.held:
                 raise GuardTripped(decision.trips, plan=decision.plan.digest)
+            check_holds(world, now)
         except Refused:
             world.recall.hashed.refused()
-            keep_roots(world, before, target)
+            _keep_roots(world, before, target, now)
             raise
         revision = apply(world, decision)
     return Outcome(target, revision, decision, publish_owed(world))
+
+
+def _keep_roots(world: World, before: Applied | None, target: Oid, now: datetime) -> None:
+    """Keep the roots of a refused pass, but not in a freeze: then nothing at all is let in."""
+    found = held_by(world, now)
+    if found is None or not found.is_freeze:
+        keep_roots(world, before, target)
 
 
 def next_target(world: World, before: Applied | None) -> Oid:

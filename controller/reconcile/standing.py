@@ -11,7 +11,7 @@ from datetime import datetime
 from controller.kernel.errors import ControllerError, Corrupt, Held, Unavailable
 from controller.kernel.events import Event
 from controller.kernel.objects import Oid
-from controller.reconcile.holds import HeldBack, Holding
+from controller.reconcile.holds import HOST_FREEZE, HeldBack, Holds
 from controller.stores.control.conditions import Condition, ConditionStatus, ConditionType
 from controller.stores.control.events import Happened
 from controller.stores.control.model import AppliedRevision
@@ -29,7 +29,8 @@ class Facts:
     revisions: tuple[AppliedRevision, ...] = ()
     settled: bool = False
     error: ControllerError | None = None
-    holding: Holding | None = None
+    holds: Holds = field(default_factory=Holds)
+    """What keeps new revisions out, whether or not there is one."""
     extra: tuple[Condition, ...] = field(default=())
     """Conditions of their own: staleness, drift."""
 
@@ -74,16 +75,20 @@ def _words(facts: Facts) -> tuple[str, str, str]:
 
 
 def _held(facts: Facts) -> Condition:
-    holding = facts.error.holding if isinstance(facts.error, HeldBack) else facts.holding
-    if holding is None:
-        return Condition(ConditionType.HELD, ConditionStatus.FALSE, "NotHeld", "nothing is held")
-    return Condition(
-        ConditionType.HELD,
-        ConditionStatus.TRUE,
-        holding.kind,
-        str(holding),
-        "what is applied is served; `countersign resume` or `unfreeze` lets new revisions in",
-    )
+    holding = facts.error.holding if isinstance(facts.error, HeldBack) else facts.holds.holding
+    if holding is not None:
+        return Condition(
+            ConditionType.HELD,
+            ConditionStatus.TRUE,
+            holding.kind,
+            str(holding),
+            HeldBack(holding).hint,
+        )
+    override = facts.holds.override
+    if override is not None:
+        words = f"new revisions are let in, {override}"
+        return Condition(ConditionType.HELD, ConditionStatus.FALSE, override.kind, words)
+    return Condition(ConditionType.HELD, ConditionStatus.FALSE, "NotHeld", "nothing is held")
 
 
 class Teller:
@@ -98,10 +103,25 @@ class Teller:
         self._wrong: tuple[str, Oid | None] | None = None
         if ready is not None and ready.reason not in {APPLIED, PENDING}:
             self._wrong = (ready.reason, ready.observed_commit)
+        held = said.get(ConditionType.HELD)
+        self._frozen_here = held is not None and held.reason == HOST_FREEZE
 
     def tell(self, facts: Facts) -> tuple[Happened, ...]:
         """Return the events of a turn that say something new."""
-        return (*(self._applied(facts, one) for one in facts.revisions), *self._error(facts))
+        applied = (self._applied(facts, one) for one in facts.revisions)
+        return (*applied, *self._host_freeze(facts), *self._error(facts))
+
+    def _host_freeze(self, facts: Facts) -> Iterable[Happened]:
+        """Tell of a file that freezes this host; other holds are told by whoever places them."""
+        found = next((one for one in facts.holds.all if one.kind == HOST_FREEZE), None)
+        if (found is not None) is self._frozen_here:
+            return
+        self._frozen_here = found is not None
+        if found is None:
+            yield Happened(Event.RESUMED, facts.now, "the freeze file of this host is gone or over")
+        else:
+            told = {"kind": found.kind, "reason": found.reason}
+            yield Happened(Event.SUSPENDED, facts.now, str(found), actor=found.actor, facts=told)
 
     def _applied(self, facts: Facts, revision: AppliedRevision) -> Happened:
         return Happened(

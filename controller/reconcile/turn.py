@@ -14,11 +14,11 @@ from controller.adapters.postgres import transaction
 from controller.kernel.errors import ControllerError, Corrupt, Unavailable
 from controller.kernel.objects import Oid
 from controller.reconcile.cycle import converge
-from controller.reconcile.holds import HeldBack
+from controller.reconcile.holds import HeldBack, all_of
 from controller.reconcile.standing import Facts, Teller, conditions, event_of
 from controller.reconcile.world import World
 from controller.stores.control import conditions as stored
-from controller.stores.control import events
+from controller.stores.control import events, holds
 from controller.stores.control.conditions import Condition
 from controller.stores.control.events import Happened
 from controller.stores.control.model import AppliedRevision
@@ -132,6 +132,7 @@ class Turns:
         remote that does not answer.
         """
         try:
+            facts = self._held(facts)
             self.eyes.look(self.world, expects_news)
         except ControllerError as error:
             facts = replace(facts, error=error)
@@ -145,6 +146,13 @@ class Turns:
             except ControllerError as error:
                 facts = replace(facts, error=facts.error or error)
         return facts
+
+    def _held(self, facts: Facts) -> Facts:
+        """Return what holds, also where nothing waits to be let in; write down what is over."""
+        found = all_of(self.world, facts.now)
+        if found.expired:
+            holds.end_expired(self.world.connection, self.world.environment, facts.now)
+        return replace(facts, holds=found)
 
     def _unasked(self, head: Oid | None) -> Facts | None:
         """Return what was found last, where another look would find the same again."""

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from controller.adapters.git import GitRepository
@@ -14,6 +15,7 @@ from controller.plan.guards import Limits
 from controller.reconcile.leading import Lead, leading
 from controller.reconcile.rails import Rails
 from controller.reconcile.recall import Recall
+from controller.reconcile.windows import Windows
 from controller.source.commits import Verify
 from controller.source.repository import NoBranch
 from controller.stores.control.memory import DatabaseMemory
@@ -59,6 +61,10 @@ class World:
     """How old a heartbeat may be."""
     witness: Clock | None = None
     """The database's clock, which this host's is held against."""
+    windows: Windows = field(default_factory=Windows)
+    """When this host lets new revisions in."""
+    host_folder: Path | None = None
+    """Where a file may freeze this host."""
     recall: Recall = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

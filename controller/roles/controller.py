@@ -236,6 +236,9 @@ class _Leader:
             pause = self._backoff.next()
         elif not isinstance(facts.error, Corrupt):
             self._compared_at = facts.now  # a refusal is the outcome of a comparison, too
+        held = facts.holds.holding
+        if held is not None and held.until is not None:  # whatever waits is let in to the second
+            pause = min(pause, max(0.0, (held.until - facts.now).total_seconds()))
         self._head = facts.head
         self._turn_due = time.monotonic() + pause
 

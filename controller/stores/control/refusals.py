@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from controller.adapters.postgres import DatabaseMessage, register
-from controller.kernel.errors import ControllerError, Corrupt, Refused, Untrusted
+from controller.kernel.errors import ControllerError, Corrupt, Held, Refused, Untrusted
 
 
 class HistoryFixed(Refused):
@@ -36,6 +36,12 @@ class RootReused(Untrusted):
     code = "control.root_reused"
 
 
+class HeldMeanwhile(Held):
+    """A person placed a hold while a revision was about to be let in; a second look sees it."""
+
+    code = "control.held_meanwhile"
+
+
 class IllegalMove(Refused):
     """An outbox row may not go from its state to the one asked for."""
 
@@ -49,6 +55,7 @@ _REFUSALS: dict[str, type[ControllerError]] = {
     "CS004": BundleVersionReused,
     "CS005": IllegalMove,
     "CS006": RootReused,
+    "CS007": HeldMeanwhile,
 }
 
 

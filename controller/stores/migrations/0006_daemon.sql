@@ -49,23 +49,51 @@ CREATE TABLE controller.event (
 CREATE TRIGGER event_is_never_rewritten BEFORE UPDATE OR TRUNCATE ON controller.event
     FOR EACH STATEMENT EXECUTE FUNCTION controller.refuse_change();
 
--- What a person holds back: suspend keeps new revisions out, freeze does so in an incident.
+-- What a person holds back: suspend keeps new revisions out, freeze does so in an incident, and an
+-- override lets them through windows and a suspension for a while, never through a freeze.
 -- A hold ends when it is lifted or when it expires; rows stay as a record of who held what.
 CREATE TABLE controller.hold (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     environment text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('suspend', 'freeze')),
+    kind text NOT NULL CHECK (kind IN ('suspend', 'freeze', 'override')),
     actor text NOT NULL CHECK (actor <> ''),
     reason text NOT NULL CHECK (reason <> ''),
     placed_at timestamptz NOT NULL,
     expires_at timestamptz,
     lifted_at timestamptz,
     lifted_by text NOT NULL DEFAULT '',
+    lifted_reason text NOT NULL DEFAULT '',
     CHECK (placed_at < expires_at),
     CHECK (placed_at <= lifted_at),
-    CHECK ((lifted_at IS NULL) = (lifted_by = ''))
+    CHECK ((lifted_at IS NULL) = (lifted_by = '')),
+    CHECK (kind <> 'override' OR expires_at IS NOT NULL)
 );
 CREATE UNIQUE INDEX hold_once ON controller.hold (environment, kind) WHERE lifted_at IS NULL;
+CREATE TRIGGER hold_is_kept BEFORE DELETE OR TRUNCATE ON controller.hold
+    FOR EACH STATEMENT EXECUTE FUNCTION controller.refuse_change();
+
+-- Asked by every transaction that lets a revision in. Whoever asks holds a lock until it commits, and
+-- whoever has placed a hold waits for that lock once: what begins after that sees the hold.
+CREATE FUNCTION controller.refuse_held(served text, at_instant timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    held record;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('countersign hold ' || served, 0));
+    SELECT hold.kind, hold.actor, hold.reason INTO held
+      FROM controller.hold
+     WHERE hold.environment = served AND hold.lifted_at IS NULL
+       AND (hold.expires_at IS NULL OR at_instant < hold.expires_at)
+       AND (hold.kind = 'freeze'
+            OR hold.kind = 'suspend' AND NOT EXISTS (
+                SELECT FROM controller.hold AS pass
+                 WHERE pass.environment = served AND pass.kind = 'override'
+                   AND pass.lifted_at IS NULL AND at_instant < pass.expires_at))
+     ORDER BY hold.kind LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% by %: %', held.kind, held.actor, held.reason USING ERRCODE = 'CS007';
+    END IF;
+END $$;
 
 -- What was said to whom: one row for each target and subject, so that a thing is said once, again
 -- after an interval, and taken back when it is over.
