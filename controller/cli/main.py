@@ -22,6 +22,7 @@ from controller.cli import (
     demo,
     diff,
     doctor,
+    events,
     export,
     heartbeat,
     history,
@@ -151,6 +152,7 @@ app.command("validate", epilog="Example: countersign validate --ref HEAD -o json
 app.command("diff", epilog="Example: countersign diff production worktree -o json")(diff.diff)
 app.command("status", epilog="Example: countersign status -o json")(status.status)
 app.command("history", epilog="Example: countersign history --limit 5")(history.history)
+app.command("events", epilog="Example: countersign events -f")(events.events)
 app.command("resolve", epilog="Example: countersign resolve in-ifsc SBIN0000300 --at 2027-01-01")(
     resolve.resolve
 )

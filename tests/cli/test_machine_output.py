@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from controller.adapters.clock import SystemClock
+from controller.app import settings, wiring
 from controller.authoring.starting import CONTROLLER
 from controller.cli.main import app
+from controller.kernel.events import Event
+from controller.stores.control import events
+from controller.stores.control.events import Happened
 from tests.support.commands import Desk, Said, run
 from tests.support.house import ROOT
 from tests.support.world import NEW_RANGE, OTHER_RANGE, RANGES, with_lines
@@ -27,6 +32,7 @@ OPEN = {
     "participant",
     "endpoints",
     "record",
+    "facts",
 }
 CARDS = "card-bin/house-cards"
 JSON = ("-o", "json")
@@ -99,6 +105,16 @@ def _plan(scene: Scene) -> list[Said]:
 def _reconcile(scene: Scene) -> list[Said]:
     scene.publish(OTHER_RANGE)
     return scene.asked("reconcile", "--once")
+
+
+def _events(scene: Scene) -> list[Said]:
+    happened = Happened(Event.LEADING, SystemClock().now(), "it leads", facts={"code": "a.b"})
+    named = settings.load(scene.desk.config)
+    with wiring.database(named) as connection:
+        events.append(connection, named.controller.environment, happened)
+    found = scene.asked("events")
+    assert found[0].json["events"]
+    return found
 
 
 def _sign(scene: Scene) -> list[Said]:
@@ -190,6 +206,7 @@ SCENES: dict[str, Callable[[Scene], list[Said]]] = {
     "validate": lambda scene: scene.asked("validate", str(scene.desk.folder)),
     "diff": lambda scene: [scene.author("diff", "production", "main~3", *JSON)],
     "status": lambda scene: scene.asked("status"),
+    "events": _events,
     "history": lambda scene: scene.asked("history"),
     "resolve": lambda scene: scene.asked("resolve", "iin", "990600"),
     "trace": _trace,
