@@ -70,11 +70,6 @@ class Event(Enum):
         Severity.WARNING,
         "A person lets new revisions through windows and a suspension for a while.",
     )
-    OVERRIDDEN = _Meaning(
-        "hold.overridden",
-        Severity.WARNING,
-        "A person lets new revisions through windows and a suspension for a while.",
-    )
     STALE = _Meaning(
         "heartbeat.stale", Severity.ERROR, "The heartbeat is too old: is the branch held back?"
     )
