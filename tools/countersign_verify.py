@@ -573,7 +573,11 @@ class Root:
 
     def role_for(self, role: Role, payload: bytes, span: Span) -> tuple[Role, Span | None]:
         """Return who may have signed a payload, and when: grandfathered, also revoked keys."""
-        if sha256(payload) not in self.grandfathered:
+        return self.role_of(role, sha256(payload), span)
+
+    def role_of(self, role: Role, document: str, span: Span) -> tuple[Role, Span | None]:
+        """Return who may have signed what has a digest, and when."""
+        if document not in self.grandfathered:
             return role, span
         gone = tuple(key for key in self.former if key not in role.keys)
         return replace(role, keys=(*role.keys, *gone)), None
@@ -1561,6 +1565,25 @@ def root_path(version: int) -> str:
     return f"trust/root/{version}.root.json"
 
 
+class History:
+    """What a commit grew out of, over any parents; walked once, as far as anybody asked."""
+
+    def __init__(self, objects: Objects, head: str) -> None:
+        self.objects, self.head = objects, head
+        self.seen, self.waiting = {head}, [head]
+
+    def holds(self, commit: str) -> bool:
+        """Whether a commit is the newest or came before it."""
+        while commit not in self.seen and self.waiting:
+            if len(self.seen) > ANCESTORS_MOST:
+                what = f"more than {ANCESTORS_MOST} commits"
+                raise Refusal("history.too_long", f"commit {self.head}", what)
+            parents = self.objects.commit(self.waiting.pop()).parents
+            self.waiting += [one for one in parents if one not in self.seen]
+            self.seen.update(parents)
+        return commit in self.seen
+
+
 class Roots:
     """The chain of roots at each commit of a path, which are told from the oldest on."""
 
@@ -1568,7 +1591,7 @@ class Roots:
         self.objects, self.pinned = objects, pinned
         self.kept: dict[int, str] = {}
         self.lost: Refusal | None = None
-        self.chains: dict[tuple[str, ...], Root] = {}
+        self.chains: dict[tuple[str, ...], tuple[Root, ...]] = {}
 
     def pass_by(self, commit: Commit) -> None:
         """Note which roots stand in a commit: none of them may go or change later."""
@@ -1589,6 +1612,27 @@ class Roots:
 
     def at(self, commit: Commit) -> Root:
         """Return the newest root of a commit, followed from the pinned one; dates aside."""
+        return self._chain(commit)[-1]
+
+    def all_at(self, commit: Commit) -> dict[int, Root]:
+        """Return the roots of a commit by version: also older ones that their owners signed."""
+        known = {one.version: one for one in self._chain(commit)}
+        for version, oid in self.versions(commit.tree).items():
+            if version < self.pinned.version:
+                where = root_path(version)
+                try:
+                    older = pinned_root(
+                        self.objects.read(oid, "blob", ROOT_MOST, where), None, where
+                    )
+                except Refusal as error:
+                    if error.code in (MISSING, "corrupt"):
+                        raise
+                    continue  # Rubbish is no root: whatever names it is judged by none.
+                if (older.version, older.repository) == (version, self.pinned.repository):
+                    known[version] = older
+        return known
+
+    def _chain(self, commit: Commit) -> tuple[Root, ...]:
         found = self.versions(commit.tree)
         if self.lost is not None:
             raise self.lost
@@ -1607,11 +1651,12 @@ class Roots:
             if size > ROOTS_SIZE_MOST:
                 what = f"{size} bytes of roots to follow, at most {ROOTS_SIZE_MOST} are read"
                 raise Refusal("roots.too_large", "trust/root", what, "pin a newer root")
-            root = self.pinned
+            chain_ = [self.pinned]
             for version, oid in enumerate(envelopes, start=self.pinned.version + 1):
                 where = root_path(version)
-                root = next_root(root, self.objects.read(oid, "blob", ROOT_MOST, where), where)
-            self.chains[envelopes] = root
+                data = self.objects.read(oid, "blob", ROOT_MOST, where)
+                chain_.append(next_root(chain_[-1], data, where))
+            self.chains[envelopes] = tuple(chain_)
         return self.chains[envelopes]
 
     def versions(self, tree: str) -> dict[int, str]:
@@ -2116,17 +2161,7 @@ class Repository:
         return self.objects.read(entry.oid, "blob", ENVELOPE_MOST, path)
 
     def _envelope(self, folder: str, where: str, stem: str, entries: Iterable[Entry]) -> Envelope:
-        """Return the one envelope of a folder, which may stand in several files."""
-        files = [one for one in entries if not one.is_tree and _is_envelope(one.name, stem)]
-        if len(files) > SIGNATURES_MOST:
-            what = f"{len(files)} envelopes, at most {SIGNATURES_MOST} are read"
-            raise Refusal("signed.too_many_envelopes", where, what, "join them into one")
-        paths = {one: f"{where}/{one.name}" for one in files}
-        envelopes = [read_envelope(self._blob(one, path), path) for one, path in paths.items()]
-        if not envelopes:
-            what = f"there is no {stem}.dsse.json in {short(folder)}"
-            raise Refusal("signed.no_envelope", where, what, "deny by default: sign it")
-        return merged(envelopes, where)
+        return envelope_in(self.objects, folder, where, stem, entries)
 
     @staticmethod
     def _check_place(where: str, said: tuple[Any, ...], place: tuple[Any, ...]) -> None:
@@ -2493,6 +2528,25 @@ class Repository:
                 yield folder
 
 
+def envelope_in(
+    objects: Objects, folder: str, where: str, stem: str, entries: Iterable[Entry]
+) -> Envelope:
+    """Return the one envelope of a folder, which may stand in several files."""
+    files = [one for one in entries if not one.is_tree and _is_envelope(one.name, stem)]
+    if len(files) > SIGNATURES_MOST:
+        what = f"{len(files)} envelopes, at most {SIGNATURES_MOST} are read"
+        raise Refusal("signed.too_many_envelopes", where, what, "join them into one")
+    paths = {one: f"{where}/{one.name}" for one in files}
+    envelopes = [
+        read_envelope(objects.read(one.oid, "blob", ENVELOPE_MOST, path), path)
+        for one, path in paths.items()
+    ]
+    if not envelopes:
+        what = f"there is no {stem}.dsse.json in {short(folder)}"
+        raise Refusal("signed.no_envelope", where, what, "deny by default: sign it")
+    return merged(envelopes, where)
+
+
 def _is_envelope(file: str, stem: str) -> bool:
     middle = file.removeprefix(f"{stem}.").removesuffix(".dsse.json")
     is_signers = file == f"{stem}.{middle}.dsse.json" and NAME.fullmatch(middle) is not None
@@ -2563,7 +2617,7 @@ _RECORD = members(
         "environment": name,
         "repository": uuid,
         "revision": integer(1),
-        "kind": only("baseline", "forward", "rollback", "repolicy", "repin"),
+        "kind": only("baseline", "forward", "rollback", "repolicy", "repin", "heal"),
         "commit": text(OID),
         "parent_commit": nullable(text(OID)),
         "release_sha256": digest,
@@ -2588,6 +2642,7 @@ _FIRST_LINES = {
     "rollback": "Roll {environment} back to release {serial}",
     "repolicy": "Judge release {serial} of {environment} by other rules",
     "repin": "Pin another root for {environment} at release {serial}",
+    "heal": "Put {environment} right at release {serial}",
 }
 
 
@@ -2642,16 +2697,100 @@ def is_as_written(raw: bytes, commit: SignedCommit) -> bool:
 Broken = Callable[[str, str], Refusal]
 
 
+def check_claims(record: dict[str, Any], at: datetime, broken: Broken) -> None:
+    """Refuse a record whose members do not fit its kind, or one another."""
+    kind, signers, acks, back = (record[one] for one in ("kind", "signers", "acks", "rollback"))
+    if record["result"] != "applied":
+        raise broken("link_malformed", f"its result is {record['result']}")
+    if (back is not None) != (kind == "rollback"):
+        raise broken("link_revision", f"a {kind}, and a rollback or none")
+    if kind == "repin" and ("root" not in signers or record["counts"]):
+        raise broken(
+            "link_statement", "a repin whose root nobody signed, or that changes something"
+        )
+    if acks and kind in {"rollback", "repin"}:
+        raise broken("link_statement", f"a {kind} that was acknowledged")
+    if len({one["sha256"] for one in acks}) != len(acks):
+        raise broken("link_statement", "one acknowledgement stands twice")
+    for keys in (
+        *signers.values(),
+        *(one["signers"] for one in (*acks, *([back] if back else []))),
+    ):
+        if not keys or len(set(keys)) != len(keys):
+            raise broken("link_statement", "something was signed by nobody, or by one key twice")
+    if record["applied_at"] > at + CLOCK_TOLERANCE:
+        told = f"{written(record['applied_at'])}, judged at {written(at)}"
+        raise broken("link_time", told)
+
+
+@dataclass
+class Serials:
+    """The serials of one environment; `applied` are the releases by serial, as last applied."""
+
+    high: int = 0
+    applied: dict[int, str] = field(default_factory=dict)
+    is_whole: bool = False
+    rebased: tuple[int, str] | None = None
+
+    def start(self, record: dict[str, Any], *, is_whole: bool) -> None:
+        """Begin, or go on behind what others did: serials may have started again there."""
+        self.is_whole, self.high = is_whole, 0
+        self._take(record)
+
+    def follow(
+        self, record: dict[str, Any], last: dict[str, Any], root: Root | None, broken: Broken
+    ) -> None:
+        """Refuse a release that cannot be that of the next revision."""
+        kind, serial, digest = record["kind"], record["serial"], record["release_sha256"]
+        same = digest == last["release_sha256"]
+        if kind in {"repolicy", "repin", "heal"}:
+            if not same or serial != last["serial"]:
+                raise broken("link_revision", f"a {kind} of another release")
+            other = record["policies_digest"] != last["policies_digest"]
+            if other != (kind == "repolicy"):
+                raise broken(
+                    "link_revision", f"a {kind} by {'other' if other else 'the same'} rules"
+                )
+        elif same:
+            raise broken("link_revision", f"release {serial} was applied already")
+        elif kind == "rollback":
+            left, before = record["rollback"]["from_serial"], self.applied.get(serial)
+            if left != last["serial"] or (self.is_whole and before != digest):
+                what = f"a rollback from {left} to {serial}, which was not applied, or not left"
+                raise broken("link_revision", what)
+        elif kind == "forward" and serial <= self.high:
+            self._start_again(record, root, broken)
+        self._take(record)
+
+    def _start_again(self, record: dict[str, Any], root: Root | None, broken: Broken) -> None:
+        serial, release = record["serial"], (record["serial"], record["release_sha256"])
+        reset = root.reset.get(record["environment"]) if root else None
+        obeys = reset is not None and reset != self.rebased
+        if obeys and reset is not None and (serial > reset[0] or release == reset):
+            self.rebased = reset
+        elif root is not None:
+            raise broken("link_revision", f"a forward to release {serial} after {self.high}")
+        self.high = serial
+        self.applied = {one: sha for one, sha in self.applied.items() if one < serial}
+
+    def _take(self, record: dict[str, Any]) -> None:
+        left = record["rollback"]["from_serial"] if record["rollback"] else 0
+        self.high = max(self.high, record["serial"], left)
+        self.applied[record["serial"]] = record["release_sha256"]
+
+
 @dataclass
 class Course:
     """The records so far; `rest` yields what trails of other controllers say of revisions."""
 
     repository: str
     rest: Iterator[tuple[str, int]]
+    roots: dict[int, Root]
     told: set[tuple[str, int]] = field(default_factory=set)
     last: dict[str, Any] | None = None
     latest: datetime | None = None
     newest: dict[str, dict[str, Any]] = field(default_factory=dict)
+    serials: dict[str, Serials] = field(default_factory=dict)
 
     def follow(self, record: dict[str, Any], broken: Broken) -> tuple[dict[str, Any] | None, bool]:
         """Refuse a record that cannot come next; return the last, and if they adjoin."""
@@ -2663,8 +2802,15 @@ class Course:
         self.latest = max(at, latest)
         before = self.newest.get(record["environment"])
         adjoins = self._adjoins(record, before, broken)
+        serials = self.serials.setdefault(record["environment"], Serials())
+        if before is not None and adjoins:
+            serials.follow(record, before, self.roots.get(record["root_version"]), broken)
+        else:
+            serials.start(record, is_whole=record["revision"] == 1)
         if record["kind"] == "repin":
             self._check_repin(record, broken)
+        if record["kind"] == "heal":
+            _check_heal(record, before if adjoins else None, broken)
         self.last = self.newest[record["environment"]] = record
         return before, adjoins
 
@@ -2681,9 +2827,6 @@ class Course:
         adjoins: bool = revision == before["revision"] + 1
         if not adjoins and not self._told_elsewhere(record, before["revision"]):
             raise broken("link_revision", f"it is {revision} after {before['revision']}")
-        other = record["release_sha256"] != before["release_sha256"]
-        if adjoins and kind in {"repolicy", "repin"} and other:
-            raise broken("link_revision", f"a {kind} of another release")
         return adjoins
 
     def _told_elsewhere(self, record: dict[str, Any], last: int) -> bool:
@@ -2711,6 +2854,18 @@ class Course:
             raise broken("link_statement", "signers of a repin: the record before's, and root")
 
 
+def _check_heal(record: dict[str, Any], last: dict[str, Any] | None, broken: Broken) -> None:
+    """Refuse a heal that does not repeat what the record before it declared."""
+    if record["parent_commit"] != record["commit"]:
+        raise broken("link_ancestry", "a heal is at the commit that declared the rows")
+    if last is None:
+        return
+    signers = {what: keys for what, keys in last["signers"].items() if what != "root"}
+    same = all(record[one] == last[one] for one in ("commit", "root_version"))
+    if not same or record["signers"] != signers:
+        raise broken("link_statement", "commit, root, signers of a heal: the record before's")
+
+
 def check_statement(record: dict[str, Any], release: Release, broken: Broken) -> None:
     """Refuse a record that says something else than its release."""
     for member in ("repository", "environment", "serial"):
@@ -2719,10 +2874,80 @@ def check_statement(record: dict[str, Any], release: Release, broken: Broken) ->
             what = f"{member} is {recorded}, the release says {released}"
             raise broken("link_statement", what)
     signed = {"release", *(f"{one.bundle}@{one.version}" for one in release.live)}
-    if not all(record["signers"].values()):
-        raise broken("link_statement", "something was signed by nobody")
     if record["kind"] != "repin" and record["signers"].keys() != signed:
         raise broken("link_statement", "it names signers of other bundles than the release")
+
+
+def check_signers(
+    source: Objects,
+    record: dict[str, Any],
+    release: Release,
+    root: Root,
+    broken: Broken,
+    *,
+    again: bool = False,
+) -> None:
+    """Refuse signers who did not sign the release, or may not sign what they are said to have.
+
+    `again`: a heal, whose signers are those of the record before; its acknowledgements are its own.
+    """
+    kind, signers, at = record["kind"], record["signers"], record["applied_at"]
+    environment = record["environment"]
+    try:
+        if kind == "repin":
+            check_named(root.role, signers["root"], None, "the root")
+            return
+        role = root.release.get(environment)
+        if role is None:
+            raise nobody(f"releases of {environment!r}")
+        found = set(signers["release"]) if again else release_signers(source, record, root, role)
+        if found != set(signers["release"]):
+            raise broken("link_signers", f"the release was signed by {', '.join(sorted(found))}")
+        for ack in record["acks"]:
+            check_document(root, role, ack["sha256"], ack["signers"], at)
+        if record["rollback"]:
+            back, said = root.rollback.get(environment), record["rollback"]
+            if back is None:
+                raise nobody(f"rollbacks of {environment!r}")
+            check_document(root, back, said["evidence"] or "", said["signers"], at)
+        for one in () if again else release.live:
+            mine = root.bundle_role(one.rail, f"bundles/{one.bundle}")
+            check_document(root, mine, one.digest, signers[f"{one.bundle}@{one.version}"], at)
+    except Refusal as error:
+        if error.code == "audit.link_signers":
+            raise
+        raise broken("link_signers", str(error)) from None
+
+
+def check_document(
+    root: Root, role: Role, document: str, named: Sequence[str], at: datetime
+) -> None:
+    """Refuse keys that cannot have signed what has a digest."""
+    mine, span = root.role_of(role, document, (at, at))
+    check_named(mine, named, span, document)
+
+
+def check_named(role: Role, named: Sequence[str], span: Span | None, where: str) -> None:
+    """Refuse keys that are not of a role, or did not count, or too few owners."""
+    counting = role.require(frozenset(named), span, where)
+    if {key.id for key in counting} != set(named):
+        raise Refusal("trust.threshold_not_met", where, f"not all are keys of role {role.name!r}")
+
+
+def release_signers(source: Objects, record: dict[str, Any], root: Root, role: Role) -> set[str]:
+    """Return whose signatures of a record's release count, or refuse it."""
+    where = f"environments/{record['environment']}"
+    folder = source.folder(source.commit(record["commit"]).tree, where)
+    if folder is None:
+        raise Refusal("signed.no_envelope", where, "there is no such folder")
+    envelope = envelope_in(source, folder, where, "release", source.level(folder, where))
+    if envelope.kind != IN_TOTO:
+        raise wrong_type(envelope, where)
+    found = sha256(envelope.payload)
+    if found != record["release_sha256"]:
+        raise Refusal("signed.copy_differs", where, f"release {found} was signed")
+    mine, span = root.role_of(role, found, (record["applied_at"],) * 2)
+    return {key.id for key in mine.require(envelope.good(mine.keys), span, where)}
 
 
 @dataclass(frozen=True)
@@ -2745,13 +2970,15 @@ class Trail:
     at: datetime
     source: Objects | None
     root: Root
+    roots: dict[int, Root]
+    history: "History | None"
 
     def prove(self, tip: str, progress: Callable[[int], Callable[[int], None]]) -> list[Link]:
         """Return every link, the oldest first, or refuse the first that does not hold."""
         path = self._oldest_first(tip)
         tell = progress(len(path))
         links: list[Link] = []
-        course = Course(self.root.repository, self._told())
+        course = Course(self.root.repository, self._told(), self.roots if self.source else {})
         for oid in path:
             last = links[-1] if links else None
             links.append(self._link(oid, last, len(links) + 1, course))
@@ -2826,13 +3053,37 @@ class Trail:
         self._check_record(record, commit, last, seq, broken)
         if not is_as_written(raw, commit):
             raise broken("link_malformed", "its signature's armor is wrapped otherwise")
+        check_claims(record, self.at, broken)
         if self.source is not None:
-            check_statement(record, self._release(self.source, record, broken), broken)
+            last_one = course.newest.get(record["environment"])
+            self._check_release(self.source, record, last_one, broken)
         before, adjoins = course.follow(record, broken)
         if self.source is not None:
             self._check_ancestry(self.source, record, before, broken, adjoins=adjoins)
             self._check_root(self.source, record, before, broken)
         return Link(oid, record, parts[1], signer)
+
+    def _check_release(
+        self,
+        source: Objects,
+        record: dict[str, Any],
+        last: dict[str, Any] | None,
+        broken: Broken,
+    ) -> None:
+        """Refuse a record that its release contradicts, or one that the branch never held."""
+        release = self._release(source, record, broken)
+        check_statement(record, release, broken)
+        try:
+            holds = self.history is None or self.history.holds(record["commit"])
+        except Refusal as error:
+            raise broken("link_source", str(error)) from None
+        if not holds:
+            raise broken("link_source", f"{record['commit']} is not in the history of the branch")
+        root = self.roots.get(record["root_version"])
+        if root is not None:  # Others are older than the pinned one, or refused below.
+            adjoins = last is not None and last["revision"] + 1 == record["revision"]
+            again = record["kind"] == "heal" and adjoins
+            check_signers(source, record, release, root, broken, again=again)
 
     def _check_record(
         self,
@@ -2914,10 +3165,13 @@ class Trail:
         is_repin = before is not None and record["kind"] == "repin"
         least = max(held, last) + int(is_repin and last >= held)
         is_pinned = before is None or is_repin
-        most = max(held, self.root.version) if is_pinned else least
+        most = self.root.version if is_pinned else min(least, self.root.version)
         if not least <= version <= most:
             what = f"root {version}, its commit tells of {held}, the record before of {last}"
             raise broken("link_root", what)
+        named = self.roots.get(version)
+        if record["kind"] == "repin" and named and named.digest != record["plan_digest"]:
+            raise broken("link_root", f"a repin to another document than root {version}")
 
 
 def tree_root(records: Iterable[bytes]) -> bytes:
@@ -3141,18 +3395,20 @@ def passed_over_json(found: Iterable[tuple[str, Refusal]]) -> list[dict[str, str
 
 def run_audit(arguments: argparse.Namespace, at: datetime) -> dict[str, Any]:
     root, source, controller = pin_of(arguments), None, arguments.controller
+    roots, history = {root.version: root}, None
     with ExitStack() as stack:
         objects = stack.enter_context(closing(Objects(arguments.directory)))
         if not arguments.alone:
             directory = arguments.repository or arguments.directory
             source = stack.enter_context(closing(Objects(directory)))
-            root = branch_root(source, arguments.branch, root)
+            roots, history = branch_roots(source, arguments.branch, root)
+            root = roots[max(roots)]
         root.check_in_force(at, f"root {root.version}")
         role = root.audit.get(controller)
         if role is None:
             raise nobody(f"the audit trail of controller {controller!r}")
         tip = audit_tip(objects, arguments.ref, controller)
-        trail = Trail(objects, controller, role.keys, at, source, root)
+        trail = Trail(objects, controller, role.keys, at, source, root, roots, history)
         links = trail.prove(tip, lambda total: Progress("link", total))
         origin = f"countersign/{root.repository}/{controller}"
         held = [
@@ -3199,13 +3455,13 @@ def audit_json(
     }
 
 
-def branch_root(objects: Objects, ref: str, pinned: Root) -> Root:
-    """Return the newest root of a branch, whose whole history keeps its roots."""
+def branch_roots(objects: Objects, ref: str, pinned: Root) -> tuple[dict[int, Root], History]:
+    """Return the roots of a branch, whose whole history keeps them, and that history."""
     roots, path = Roots(objects, pinned), objects.first_parents(resolved(objects, (ref,)))
     check_roots_width(objects, path, roots)
     for commit in path:
         roots.pass_by(commit)
-    return roots.at(path[-1])
+    return roots.all_at(path[-1]), History(objects, path[-1].oid)
 
 
 def resolved(objects: Objects, refs: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from controller.audit import trail
-from controller.audit.prove import AuditRoot, Proof
+from controller.audit.prove import Proof
 from controller.kernel.errors import Untrusted
 from controller.trust import note
 from controller.trust.checkpoint import Checkpoint, MalformedCheckpoint
@@ -22,11 +22,13 @@ from controller.trust.sign import Signer
 from controller.trust.transparency import tree_root
 
 
-class TrailRoot(AuditRoot, Protocol):
+class TrailRoot(Protocol):
     """The root of trust in force, as far as checkpoints ask it."""
 
     @property
     def repository(self) -> str: ...
+
+    def audit_keys(self, controller: str) -> tuple[PublicKey, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ for people, the record itself, and trailers for tools; both times are the record
 
 from datetime import datetime
 
-from controller.audit.record import SIZE_MAX_BYTES, AuditRecord, MalformedRecord
+from controller.audit.record import AuditRecord, MalformedRecord
+from controller.audit.size import SIZE_MAX_BYTES
 from controller.kernel.objects import Oid
 from controller.stores.control.model import RevisionKind
 from controller.trust import sshsig

@@ -4,17 +4,18 @@ The chain of digests fixes what was said, not that it makes sense. Whoever holds
 sign any record; here one that could not have come about after those before it is refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from controller.audit import trail
+from controller.audit.claims import ROOT
 from controller.audit.record import AuditRecord
+from controller.audit.serials import Serials
 from controller.kernel.instants import format_instant
 from controller.stores.control.model import RevisionKind
-from controller.trust.history import CLOCK_TOLERANCE
-
-_SAME_RELEASE = (RevisionKind.REPOLICY, RevisionKind.REPIN)
+from controller.trust.history import CLOCK_TOLERANCE, ReleaseId
+from controller.trust.root import Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,15 @@ class Course:
     """The records so far, in the order of the trail.
 
     `elsewhere` says whether trails of other controllers tell of some revisions of an environment;
-    it is asked where they are missing here.
+    it is asked where they are missing here. `roots` are those that are known, by version.
     """
 
     repository: str
     elsewhere: Callable[[str, range], bool]
+    roots: Mapping[int, Root]
     _last: AuditRecord | None = None
     _by_environment: dict[str, AuditRecord] = field(default_factory=dict)
+    _serials: dict[str, Serials] = field(default_factory=dict)
     _latest: datetime | None = None
 
     def follow(self, here: trail.Here, record: AuditRecord) -> Before:
@@ -54,8 +57,11 @@ class Course:
             )
         self._check_time(here, record)
         before = self._check_revision(here, record)
+        self._check_serial(here, record, before)
         if record.kind is RevisionKind.REPIN:
             self._check_repin(here, record)
+        if record.kind is RevisionKind.HEAL:
+            _check_heal(here, record, before)
         self._last = self._by_environment[record.environment] = record
         return before
 
@@ -84,9 +90,19 @@ class Course:
         if not is_next and not self._told_elsewhere(record.environment, last, record):
             told = f"it is {record.revision} after {last.revision}"
             raise here.broken(trail.LinkRevision, told)
-        if is_next and record.kind in _SAME_RELEASE:
-            _check_same_release(here, record, last)
         return Before(last, is_next)
+
+    def _check_serial(self, here: trail.Here, record: AuditRecord, before: Before) -> None:
+        serials = self._serials.setdefault(record.environment, Serials())
+        if before.record is None:
+            serials.start(record)
+        elif not before.is_next:
+            serials.skip_to(record)
+        else:
+            root = self.roots.get(record.root_version)
+            reset = root.reset.get(record.environment) if root is not None else None
+            release: ReleaseId | None = (reset.serial, reset.sha256) if reset is not None else None
+            serials.follow(here, record, before.record, reset=release, may_reset=root is None)
 
     def _told_elsewhere(self, environment: str, last: AuditRecord, record: AuditRecord) -> bool:
         if record.revision <= last.revision:
@@ -96,15 +112,23 @@ class Course:
     def _check_repin(self, here: trail.Here, record: AuditRecord) -> None:
         if record.parent_commit != record.commit:
             raise here.broken(trail.LinkAncestry, "a repin is at the commit that was applied")
-        kept = {what: keys for what, keys in record.signers.items() if what != "root"}
+        kept = {what: keys for what, keys in record.signers.items() if what != ROOT}
         before = self._last.signers if self._last is not None else {}
-        if kept != {what: keys for what, keys in before.items() if what != "root"}:
+        if kept != {what: keys for what, keys in before.items() if what != ROOT}:
             raise here.broken(
                 trail.LinkStatement, "signers of a repin are those of the record before, and root"
             )
 
 
-def _check_same_release(here: trail.Here, record: AuditRecord, last: AuditRecord) -> None:
-    if record.release_sha256 != last.release_sha256:
-        told = f"a {record.kind.value} of release {record.serial} after release {last.serial}"
-        raise here.broken(trail.LinkRevision, told)
+def _check_heal(here: trail.Here, record: AuditRecord, before: Before) -> None:
+    """Refuse a heal that does not repeat what the record before it declared."""
+    if record.parent_commit != record.commit:
+        raise here.broken(trail.LinkAncestry, "a heal is at the commit that declared the rows")
+    if before.record is None or not before.is_next:
+        return
+    last = before.record
+    signers = {what: keys for what, keys in last.signers.items() if what != ROOT}
+    said = (record.commit, record.root_version, record.signers)
+    if said != (last.commit, last.root_version, signers):
+        told = "commit, root and signers of a heal are those of the record before"
+        raise here.broken(trail.LinkStatement, told)

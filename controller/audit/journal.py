@@ -6,13 +6,8 @@ from typing import Any
 
 from controller.adapters.postgres import Connection
 from controller.adapters.queries import load
-from controller.audit.record import (
-    GENESIS,
-    SIZE_MAX_BYTES,
-    AuditRecord,
-    MalformedRecord,
-    RecordTooLarge,
-)
+from controller.audit.record import GENESIS, AuditRecord, MalformedRecord
+from controller.audit.size import SIZE_MAX_BYTES, RecordTooLarge
 from controller.kernel.canonical import Digest, sha256
 from controller.kernel.errors import Corrupt
 from controller.stores.control import outbox

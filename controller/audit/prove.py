@@ -1,8 +1,9 @@
 """Prove what happened: from git alone, and then that the database says the same.
 
 From git alone: every commit of the branch, the oldest first, is signed by a key that the root in
-force lists for this controller, continues the commit before it, and names a release that stands in
-the source commit. The first link that does not hold is named; nothing behind it is looked at.
+force lists for this controller, continues the commit before it, and names a release that stands,
+signed, in the source commit. The first link that does not hold is named; nothing behind it is
+looked at.
 
 Git alone cannot know about commits that were cut off the end: the journal does, and so does a
 checkpoint that somebody else keeps (`checkpoint`).
@@ -15,11 +16,12 @@ from typing import Any, Protocol
 
 from controller.adapters.git import CommitTooLarge
 from controller.adapters.postgres import Connection
-from controller.audit import journal, trail
+from controller.audit import claims, journal, trail
 from controller.audit.branch import Branch, newest_first, parsed, raw_at, record_at
 from controller.audit.commit import is_as_written, record_in, reference, trailers, trailers_in
 from controller.audit.course import Course
 from controller.audit.elsewhere import Elsewhere
+from controller.audit.followed import Followed
 from controller.audit.journal import QUERIES, JournalRow, Link
 from controller.audit.record import GENESIS, AuditRecord
 from controller.audit.source import Releases
@@ -37,22 +39,9 @@ class Trail(Objects, Branch, Protocol):
 
     def tree_of(self, commit: Oid) -> Oid: ...
 
+    def parents_of(self, commit: Oid) -> tuple[Oid, ...]: ...
+
     def is_ancestor(self, ancestor: Oid, descendant: Oid) -> bool: ...
-
-
-class AuditRoot(Protocol):
-    """The root of trust in force, as far as the trail asks it."""
-
-    @property
-    def repository(self) -> str: ...
-
-    @property
-    def version(self) -> int: ...
-
-    @property
-    def audit(self) -> Mapping[str, Any]: ...
-
-    def audit_keys(self, controller: str) -> tuple[PublicKey, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +96,7 @@ class _Walk:
 
 def verify_git(
     repository: Trail,
-    root: AuditRoot,
+    followed: Followed,
     controller: str,
     *,
     now: datetime,
@@ -115,16 +104,17 @@ def verify_git(
 ) -> Proof:
     """Prove a controller's trail from git alone; raise the `BrokenTrail` of its first bad link.
 
-    The keys are those that `root`, the root in force, lists for the controller: judged at `now`,
-    never at a commit's date. `source` is where the source commits are, if elsewhere.
+    The keys are those that the root in force lists for the controller: judged at `now`, never at a
+    commit's date. `source` is where the source commits are, and the followed branch, if elsewhere.
     """
+    root = followed.root
     others = [name for name in root.audit if name != controller]
     facts = _Walk(
         repository,
         root.audit_keys(controller),
         now,
-        Course(root.repository, Elsewhere(repository, others).tell),
-        Releases(source or repository, root.version),
+        Course(root.repository, Elsewhere(repository, others).tell, followed.roots),
+        Releases(source or repository, followed),
     )
     tip = repository.target(reference(controller))
     if tip is None:
@@ -180,6 +170,7 @@ def _prove(
         record = AuditRecord.parse(data)
     _check_place(here, record, last)
     _check_form(here, record, raw, read)
+    claims.check(here, record, facts.now)
     facts.releases.check(here, record)
     before = facts.course.follow(here, record)
     facts.releases.check_since(here, record, before)

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any, Self, TypeVar
 
 from controller.artifacts.layout import is_segment
+from controller.audit.size import SIZE_MAX_BYTES
 from controller.kernel.canonical import Digest, Json, canonical, sha256
-from controller.kernel.errors import Corrupt, Refused
+from controller.kernel.errors import Corrupt
 from controller.kernel.instants import NotAnInstant, format_instant, parse_instant
 from controller.kernel.objects import Oid
 from controller.kernel.strictjson import MalformedJson, parse
@@ -22,10 +23,6 @@ from controller.stores.control.model import RevisionKind
 FORMAT = "urn:countersign:audit:v1"
 GENESIS = Digest("0" * 64)
 """What the first record names as the one before it."""
-SIZE_MAX_BYTES = 4 * 1024 * 1024
-"""A larger record is not written, and not read."""
-SIGNERS_MAX_BYTES = SIZE_MAX_BYTES - 64 * 1024
-"""What who signed may take of it: everything else has room in the rest, whatever it says."""
 
 _HEX = frozenset("0123456789abcdef")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -36,28 +33,6 @@ class MalformedRecord(Corrupt):
     """Bytes are not an audit record in its one form."""
 
     code = "audit.malformed_record"
-
-
-class RecordTooLarge(Refused):
-    """What was signed by so many that no record could say it: nobody could prove it later."""
-
-    code = "audit.record_too_large"
-
-    def __init__(self, size_bytes: int, size_max_bytes: int) -> None:
-        super().__init__(
-            f"the audit record would take {size_bytes:,} bytes for who signed what, at most "
-            f"{size_max_bytes:,} are written",
-            hint="list fewer bundles in the release, or let no more people sign each than its "
-            "role asks for",
-        )
-        self.size_bytes, self.size_max_bytes = size_bytes, size_max_bytes
-
-
-def check_signers(signers: Mapping[str, tuple[str, ...]]) -> None:
-    """Raise `RecordTooLarge` where a record could not hold who signed what."""
-    size = len(canonical({what: list(keys) for what, keys in signers.items()}))
-    if size > SIGNERS_MAX_BYTES:
-        raise RecordTooLarge(size, SIGNERS_MAX_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

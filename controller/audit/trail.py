@@ -137,10 +137,10 @@ class LinkRevision(BrokenTrail):
 
 
 class LinkTime(BrokenTrail):
-    """The record is from before an earlier one, by more than a clock may be behind."""
+    """The record is from before an earlier one, or yet to come, by more than a clock may differ."""
 
     code = "audit.link_time"
-    reason = "the instant is before one that was recorded earlier"
+    reason = "no pass can have been at this instant"
 
 
 class LinkAncestry(BrokenTrail):
@@ -154,7 +154,14 @@ class LinkStatement(BrokenTrail):
     """The record says something else than the release it names."""
 
     code = "audit.link_statement"
-    reason = "the record differs from its release"
+    reason = "the record contradicts its release, or itself"
+
+
+class LinkSigners(BrokenTrail):
+    """Those whom the record names as signers did not sign, or may not."""
+
+    code = "audit.link_signers"
+    reason = "it was not signed as the record says"
 
 
 class LinkRoot(BrokenTrail):

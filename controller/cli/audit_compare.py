@@ -37,21 +37,17 @@ def compare(
     from controller.app import host, settings
     from controller.audit import compare as trails
     from controller.audit.prove import verify_git
-    from controller.reconcile.proof import prove_git
+    from controller.reconcile.proof import followed_branch, other_clone
 
     named = settings.load(settings.named_file(config))
     now = SystemClock().now()
     with deadline(timeout):
         ours = host.artifact_repository(named)
         theirs = GitRepository.open(clone) if clone is not None else ours
-        trusted, proof = prove_git(
-            ours,
-            host.pin(named),
-            branch=named.repository.branch,
-            controller=named.controller.name,
-            now=now,
-        )
-        other = verify_git(theirs, trusted.root, controller, now=now)
+        branch = named.repository.branch
+        _, followed = followed_branch(ours, host.pin(named), branch, now)
+        proof = verify_git(ours, followed, named.controller.name, now=now)
+        other = verify_git(theirs, other_clone(theirs, branch, followed), controller, now=now)
         found = trails.compare(trails.Side(proof, ours), trails.Side(other, theirs))
     if output is Output.JSON:
         facts = {"shared": found.shared, "newest_commit": found.newest.hex()}

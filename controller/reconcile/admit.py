@@ -19,7 +19,7 @@ from controller.artifacts.layout import BundleId
 from controller.artifacts.merkle import FilesSummary, MerkleMemory
 from controller.artifacts.pinned import find_files_tree, hinted
 from controller.artifacts.release import LiveBundle
-from controller.audit.record import check_signers
+from controller.audit.size import check_signers
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.instants import Window

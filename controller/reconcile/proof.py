@@ -10,14 +10,16 @@ from typing import Any
 
 from controller.adapters.git import GitRepository
 from controller.adapters.postgres import Connection, reading
+from controller.audit.followed import Followed
 from controller.audit.prove import DatabaseProof, Proof, verify_database, verify_git
 from controller.audit.state import verify_state
 from controller.audit.trail import TableDiffers, TableNotComparable
 from controller.reconcile.apply import digest_texts
-from controller.reconcile.roots import roots_after
+from controller.reconcile.roots import earlier_roots, roots_after
 from controller.source.repository import Source
 from controller.stores.directory import store as directory
 from controller.trust import root
+from controller.trust.envelope import parse
 from controller.trust.root import Pin, TrustedRoot
 
 
@@ -25,8 +27,8 @@ def prove_git(
     repository: GitRepository, pin: Pin, *, branch: str, controller: str, now: datetime
 ) -> tuple[TrustedRoot, Proof]:
     """Prove the trail from git alone; raise the `BrokenTrail` of its first bad link."""
-    trusted = branch_root(repository, pin, branch, now)
-    return trusted, verify_git(repository, trusted.root, controller, now=now)
+    trusted, followed = followed_branch(repository, pin, branch, now)
+    return trusted, verify_git(repository, followed, controller, now=now)
 
 
 def prove_database(
@@ -68,7 +70,23 @@ def prove_journal(connection: Connection[Any], proof: Proof) -> DatabaseProof:
 
 def branch_root(repository: GitRepository, pin: Pin, branch: str, now: datetime) -> TrustedRoot:
     """Return the newest root of a branch, followed from the pinned one."""
+    return followed_branch(repository, pin, branch, now)[0]
+
+
+def followed_branch(
+    repository: GitRepository, pin: Pin, branch: str, now: datetime
+) -> tuple[TrustedRoot, Followed]:
+    """Return the newest root of a branch, and what the branch shows: its commit and its roots."""
     start = root.pin(pin.envelope, pin.sha256)
-    source = Source(repository, branch)
-    head = source.head().commit
-    return root.extend(start, roots_after(repository, head, start.root.version, since=None), now)
+    head = Source(repository, branch).head().commit
+    later = roots_after(repository, head, start.root.version, since=None)
+    trusted = root.extend(start, later, now)
+    known = [root.parse_root(parse(one).payload) for one in later]
+    older = earlier_roots(repository, head, start.root)
+    roots = {one.version: one for one in (*older, start.root, *known)}
+    return trusted, Followed(head, trusted.root, roots)
+
+
+def other_clone(repository: GitRepository, branch: str, ours: Followed) -> Followed:
+    """Return what the branch shows in another clone, which is asked for no root."""
+    return replace(ours, head=Source(repository, branch).head().commit)

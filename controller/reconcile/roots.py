@@ -6,7 +6,7 @@ a new host would believe the revoked key again.
 
 from collections.abc import Iterator, Mapping
 
-from controller.artifacts import layout, walk
+from controller.artifacts import layout, levels, walk
 from controller.kernel.errors import Refused, Untrusted
 from controller.kernel.objects import History, Objects, Oid
 from controller.reconcile.lookback import Lookback
@@ -78,6 +78,28 @@ def roots_after(
     if size_bytes > ROOTS_SIZE_MAX_BYTES:
         raise RootsTooLarge(size_bytes)
     return tuple(_envelope(history, oid, one) for one, oid in later.items())
+
+
+def earlier_roots(history: History, commit: Oid, pinned: root.Root) -> Iterator[root.Root]:
+    """Yield the roots before the pinned one that stand in a commit and that their owners signed.
+
+    Nothing leads to them: a host that starts from the pinned one never asks for them. They say who
+    could sign what was applied before.
+    """
+    folder = walk.find(history, history.tree_of(commit), layout.ROOT_DIR)
+    if folder is None or not folder.is_tree:
+        return
+    for entry in levels.children(history, folder.oid, layout.ROOT_DIR):
+        version = layout.parse_root_path(f"{layout.ROOT_DIR}/{entry.name}")
+        if version >= pinned.version:
+            continue
+        try:
+            envelope = _read(history, entry.oid, version)
+            found = root.pin(envelope, parse(envelope).digest).root
+        except (Refused, Untrusted):
+            continue  # Rubbish is no root: whatever names it is judged by none.
+        if (found.version, found.repository) == (version, pinned.repository):
+            yield found
 
 
 def check_kept(history: History, commit: Oid, *, since: Oid | None) -> Mapping[int, Oid]:

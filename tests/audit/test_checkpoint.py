@@ -1,6 +1,6 @@
 """A checkpoint that somebody else keeps: what it shows that git alone cannot."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,19 +17,13 @@ from controller.audit.checkpoint import (
 from controller.trust import note
 from controller.trust.checkpoint import Checkpoint
 from controller.trust.keys import PublicKey
+from controller.trust.root import Root
 from controller.trust.sign import Signer
 from controller.trust.transparency import EMPTY_ROOT, leaf_hash, tree_root
 from tests.support.audit import NOON, REPOSITORY, digest_of
-from tests.support.trail import AUDITOR, STRANGER, AuditKeys, Trail, renumbered
+from tests.support.trail import AUDITOR, STRANGER, Trail, renumbered, rooted
 
 ORIGIN = f"countersign/{REPOSITORY}/one"
-
-
-@dataclass(frozen=True, slots=True)
-class Root(AuditKeys):
-    """A root of trust, as far as checkpoints ask it."""
-
-    repository: str = REPOSITORY
 
 
 @pytest.fixture
@@ -38,12 +32,12 @@ def trail(tmp_path: Path) -> Trail:
 
 
 def made(trail: Trail, signer: Signer = AUDITOR, root: Root | None = None) -> SignedCheckpoint:
-    return sign_checkpoint(trail.prove(), root or Root(), signer, now=NOON)
+    return sign_checkpoint(trail.prove(), root or rooted(), signer, now=NOON)
 
 
 def prove(trail: Trail, *notes: bytes, root: Root | None = None) -> tuple[Extension, ...]:
     named = {f"{number}.txt": one for number, one in enumerate(notes, start=1)}
-    return prove_extensions(trail.prove(), root or Root(), named, now=NOON)
+    return prove_extensions(trail.prove(), root or rooted(), named, now=NOON)
 
 
 def cut(trail: Trail, length: int) -> None:
@@ -190,7 +184,7 @@ def test_a_changed_checkpoint_is_refused(trail: Trail) -> None:
 
 
 def test_a_checkpoint_of_another_trail_is_refused(trail: Trail) -> None:
-    elsewhere = Root(repository="0d6b6e2e-4f0a-4c1c-9b6e-6a6f0d0c7a12")
+    elsewhere = rooted(repository="0d6b6e2e-4f0a-4c1c-9b6e-6a6f0d0c7a12")
     kept = made(trail, root=elsewhere).note
 
     with pytest.raises(breaks.CheckpointForeign):
@@ -220,10 +214,10 @@ def test_a_checkpoint_of_a_revoked_key_is_refused_and_of_a_rotated_one_is_not(
     key = replace(PublicKey.of(AUDITOR.public, "controller"), revoked_reason="lost")
 
     with pytest.raises(breaks.CheckpointSignature, match="was revoked"):
-        prove(trail, kept, root=Root((other, replace(key, revoked_at=NOON))))
+        prove(trail, kept, root=rooted((other, replace(key, revoked_at=NOON))))
 
     later = replace(key, revoked_at=NOON + timedelta(days=1))
-    assert prove(trail, kept, root=Root((other, later)))
+    assert prove(trail, kept, root=rooted((other, later)))
 
 
 def test_a_key_that_is_no_audit_key_makes_no_checkpoint(trail: Trail) -> None:

@@ -13,9 +13,13 @@ from controller.artifacts import walk
 from controller.audit.compare import Agreement, Difference, HistoriesDiffer, Side, compare
 from controller.audit.record import AuditRecord
 from controller.kernel.canonical import sha256
-from tests.support.trail import Trail, released, renumbered
+from controller.kernel.objects import Oid
+from controller.trust.root import Reset, Root
+from tests.support.trail import OWNERS, Trail, released, renumbered, rooted
+from tests.support.trust import sealed
 
 RELEASE = "environments/production/release.json"
+ENVELOPE = "environments/production/release.dsse.json"
 
 
 @pytest.fixture
@@ -24,9 +28,11 @@ def trail(tmp_path: Path) -> Trail:
     return Trail.at(tmp_path).build(3, "one")
 
 
-def side(trail: Trail, controller: str) -> Side:
+def side(
+    trail: Trail, controller: str, *, root: Root | None = None, head: Oid | None = None
+) -> Side:
     """Return a controller's proven trail."""
-    return Side(trail.prove(controller), trail.repository)
+    return Side(trail.prove(controller, root, head), trail.repository)
 
 
 def at_release(trail: Trail, record: AuditRecord, payload: bytes) -> AuditRecord:
@@ -81,8 +87,9 @@ def test_a_serial_that_a_reset_gave_out_again_is_shared_when_both_applied_the_sa
     again = at_release(trail, replace(third, serial=2), released(2, rules="other"))
     trail.rewrite(renumbered([first, second, again]))
     followed(trail, 2)
+    root = rooted(reset={"production": Reset(first.serial, first.release_sha256)})
 
-    assert compare(side(trail, "one"), side(trail, "two")).shared == 2
+    assert compare(side(trail, "one", root=root), side(trail, "two", root=root)).shared == 2
 
 
 def test_newest_commits_that_do_not_stand_on_one_line_are_named(trail: Trail) -> None:
@@ -95,7 +102,7 @@ def test_newest_commits_that_do_not_stand_on_one_line_are_named(trail: Trail) ->
     followed(trail, 3, lambda last: replace(last, commit=apart))
 
     with pytest.raises(HistoriesDiffer) as refusal:
-        compare(side(trail, "one"), side(trail, "two"))
+        compare(side(trail, "one", head=before.commit), side(trail, "two"))
 
     assert refusal.value.difference is Difference.LINE
     assert before.commit.hex() in refusal.value.detail
@@ -120,9 +127,13 @@ def test_one_commit_that_holds_two_releases_is_named(trail: Trail, tmp_path: Pat
 
 def collide(repository: GitRepository, record: AuditRecord, forged: bytes) -> None:
     """Put other bytes behind the id of a release: what a collision of SHA-1 would do."""
-    entry = walk.find(repository, repository.tree_of(record.commit), RELEASE)
-    assert entry is not None
-    name = entry.oid.hex()
-    file = repository.git_dir / "objects" / name[:2] / name[2:]
-    file.chmod(0o644)
-    file.write_bytes(zlib.compress(b"blob %d\0" % len(forged) + forged))
+    for path, data in (
+        (RELEASE, forged),
+        (ENVELOPE, sealed(forged, by=OWNERS).to_bytes()),
+    ):
+        entry = walk.find(repository, repository.tree_of(record.commit), path)
+        assert entry is not None
+        name = entry.oid.hex()
+        file = repository.git_dir / "objects" / name[:2] / name[2:]
+        file.chmod(0o644)
+        file.write_bytes(zlib.compress(b"blob %d\0" % len(data) + data))

@@ -13,7 +13,7 @@ from controller.kernel.canonical import sha256
 from controller.stores.control.model import RevisionKind
 from controller.trust.history import CLOCK_TOLERANCE
 from tests.support.audit import SOURCE, digest_of
-from tests.support.trail import AuditKeys, Trail, released, renumbered, repinned
+from tests.support.trail import OWNER_IDS, Trail, released, renumbered, repinned, rooted
 
 ELSEWHERE = "00000000-0000-0000-0000-000000000000"
 LATER = CLOCK_TOLERANCE + timedelta(seconds=1)
@@ -132,18 +132,18 @@ REFUSED: dict[str, tuple[Callable[[Trail], list[AuditRecord]], type[breaks.Broke
         4,
     ),
     "a pinned root that nobody signed": (
-        lambda one: repinned(one.records[:3], root_version=7, signers={"root": ("SHA256:alice",)}),
+        lambda one: repinned(one.records[:3], root_version=7, signers={"root": OWNER_IDS}),
         breaks.LinkStatement,
         4,
     ),
     "other rules, and another release": (other_release, breaks.LinkRevision, 4),
 }
 
-KEYS = AuditKeys(version=8)
+KEYS = rooted(version=8)
 
 
 @pytest.fixture
-def rooted(tmp_path: Path) -> Trail:
+def followed(tmp_path: Path) -> Trail:
     """Return a trail of four records under root 6, which its source commits hold."""
     trail = Trail.at(tmp_path)
     trail.files["trust/root/6.root.json"] = b"{}"
@@ -153,24 +153,30 @@ def rooted(tmp_path: Path) -> Trail:
 
 @pytest.mark.parametrize(("change", "kind", "seq"), REFUSED.values(), ids=REFUSED)
 def test_a_signed_record_that_cannot_be_true_is_named(
-    rooted: Trail,
+    followed: Trail,
     change: Callable[[Trail], list[AuditRecord]],
     kind: type[breaks.BrokenTrail],
     seq: int,
 ) -> None:
-    rooted.prove(keys=KEYS)
-    rooted.rewrite(change(rooted))
+    followed.prove(root=KEYS)
+    followed.rewrite(change(followed))
 
     with pytest.raises(kind) as broken:
-        rooted.prove(keys=KEYS)
+        followed.prove(root=KEYS)
 
     assert (type(broken.value), broken.value.seq) == (kind, seq)
-    assert f"link {seq}, commit {rooted.commits()[seq - 1].hex()}" in str(broken.value)
+    assert f"link {seq}, commit {followed.commits()[seq - 1].hex()}" in str(broken.value)
 
 
 def same_release_again(trail: Trail) -> list[AuditRecord]:
     last = trail.records[2]
-    again = replace(last, kind=RevisionKind.REPOLICY, revision=4, parent_commit=last.commit)
+    again = replace(
+        last,
+        kind=RevisionKind.REPOLICY,
+        revision=4,
+        parent_commit=last.commit,
+        policies_digest=digest_of("other policies"),
+    )
     return renumbered([*trail.records[:3], again])
 
 
@@ -187,12 +193,12 @@ ALLOWED: dict[str, Callable[[Trail], list[AuditRecord]]] = {
 
 @pytest.mark.parametrize("change", ALLOWED.values(), ids=ALLOWED)
 def test_a_record_that_can_be_true_is_proven(
-    rooted: Trail, change: Callable[[Trail], list[AuditRecord]]
+    followed: Trail, change: Callable[[Trail], list[AuditRecord]]
 ) -> None:
-    records = change(rooted)
-    rooted.rewrite(records)
+    records = change(followed)
+    followed.rewrite(records)
 
-    assert rooted.prove(keys=KEYS).last == records[-1]
+    assert followed.prove(root=KEYS).last == records[-1]
 
 
 def test_a_clock_that_is_set_back_again_and_again_is_named(trail: Trail) -> None:
@@ -258,7 +264,7 @@ def test_a_controller_goes_on_under_a_new_name_and_comes_back(trail: Trail) -> N
 
 def test_another_repository_is_named_though_every_record_says_so(trail: Trail) -> None:
     with pytest.raises(breaks.LinkRepository) as broken:
-        trail.prove(keys=AuditKeys(repository=ELSEWHERE))
+        trail.prove(root=rooted(repository=ELSEWHERE))
 
     assert broken.value.seq == 1
 

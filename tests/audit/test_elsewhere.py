@@ -38,6 +38,7 @@ def reads(trail: Trail) -> int:
     return trail.repository.reads
 
 
+@pytest.mark.allows("deploy-key.long-trail")
 def test_each_commit_of_another_trail_is_read_once_however_many_gaps_there_are(
     trail: Trail,
 ) -> None:
@@ -59,6 +60,7 @@ def test_nothing_is_read_before_anybody_asks_and_no_more_than_is_asked_for(trail
     assert reads(trail) - before == 4
 
 
+@pytest.mark.stops("deploy-key.long-trail")
 @pytest.mark.parametrize(
     ("commits", "size", "last"), [(2, 10**6, 6), (3, 10**6, 4), (9, 4000, 6), (9, 10, None)]
 )

@@ -20,7 +20,7 @@ from controller.trust.commit import verify_commit, with_signature
 from controller.trust.keys import PublicKey
 from controller.trust.sign import sign_commit
 from tests.support.audit import NOON, digest_of
-from tests.support.trail import AUDITOR, STRANGER, AuditKeys, Trail, renumbered, rewrapped
+from tests.support.trail import AUDITOR, LATER, STRANGER, Trail, renumbered, rewrapped, rooted
 
 
 @pytest.fixture
@@ -239,8 +239,8 @@ def test_an_armor_that_was_wrapped_again_as_we_wrap_it_is_the_same_commit(trail:
 
 def test_keys_are_judged_by_the_root_and_not_by_the_commits_date(trail: Trail) -> None:
     listed = PublicKey.of(AUDITOR.public, "controller")
-    trail.prove(keys=AuditKeys((listed, PublicKey.of(STRANGER.public, "stranger"))))
-    before, after = NOON - timedelta(days=1), NOON + timedelta(days=1)
+    trail.prove(root=rooted((listed, PublicKey.of(STRANGER.public, "stranger"))))
+    before, after = LATER - timedelta(days=1), LATER + timedelta(days=1)
 
     for key in (
         replace(listed, revoked_at=before, revoked_reason="stolen"),
@@ -249,7 +249,7 @@ def test_keys_are_judged_by_the_root_and_not_by_the_commits_date(trail: Trail) -
         PublicKey.of(STRANGER.public, "stranger"),
     ):
         with pytest.raises(breaks.LinkSignature) as broken:
-            trail.prove(keys=AuditKeys((key,)))
+            trail.prove(root=rooted((key,)))
         assert broken.value.seq == 1
 
 
@@ -325,7 +325,9 @@ def test_source_commits_may_be_in_another_repository(tmp_path: Path) -> None:
 
     with pytest.raises(breaks.LinkSource):
         archive.prove()
-    proof = verify_git(archive.repository, AuditKeys(), "one", now=NOON, source=shop.repository)
+    proof = verify_git(
+        archive.repository, shop.followed(), "one", now=LATER, source=shop.repository
+    )
 
     assert len(proof.links) == 2
 
@@ -437,7 +439,7 @@ def test_a_tail_rewritten_with_the_controllers_own_key_is_named_by_the_database(
     database: Connection[Any], published: Published
 ) -> None:
     first, second, third, fourth = published.records
-    bent_tail = [first, second, replace(third, result="refused"), fourth]
+    bent_tail = [first, second, replace(third, plan_digest=digest_of("another")), fourth]
     published.trail.rewrite(renumbered(bent_tail))
     assert len(published.trail.prove().links) == 4
 

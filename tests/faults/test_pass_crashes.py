@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.postgres import connect, transaction, with_database
-from controller.audit.prove import verify_database, verify_git
+from controller.audit.prove import verify_database
 from controller.reconcile.apply import digest_texts
+from controller.reconcile.proof import prove_git
 from controller.stores.control import outbox
 from controller.stores.control.model import OutboxKind
 from controller.stores.directory import store as directory
@@ -56,7 +57,10 @@ def assert_whole(shop: Shop, states: States) -> int:
 def assert_proven(shop: Shop) -> None:
     """Every revision has exactly one audit commit, and git and database tell the same."""
     connection = shop.world().connection
-    proof = verify_git(shop.repository, shop.root, shop.controller, now=shop.clock.now())
+    now = shop.clock.now()
+    _, proof = prove_git(
+        shop.repository, shop.pin, branch="main", controller=shop.controller, now=now
+    )
     with transaction(connection):
         found = verify_database(connection, proof, table_digests=lambda: served_digests(shop))
         assert outbox.queued(connection, OutboxKind.AUDIT_COMMIT) == 0

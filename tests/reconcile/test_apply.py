@@ -10,7 +10,7 @@ import pytest
 
 from controller.adapters.postgres import Connection, IntegrityRefused, transaction
 from controller.audit import journal
-from controller.audit.prove import verify_database, verify_git
+from controller.audit.prove import verify_database
 from controller.audit.record import AuditRecord
 from controller.kernel.canonical import Digest
 from controller.kernel.errors import ControllerError, Unavailable
@@ -19,6 +19,7 @@ from controller.reconcile.apply import apply, digest_texts
 from controller.reconcile.cycle import Outcome, converge, run_pass
 from controller.reconcile.decide import Decision, decide
 from controller.reconcile.leading import LEASE_DURATION
+from controller.reconcile.proof import prove_git
 from controller.reconcile.world import World
 from controller.stores.control import lease as leases
 from controller.stores.control import store as control
@@ -140,7 +141,10 @@ def test_git_and_database_prove_what_was_applied(shop: Shop) -> None:
     shop.reconcile()
     world = shop.world()
 
-    proof = verify_git(shop.repository, shop.root, shop.controller, now=shop.clock.now())
+    now = shop.clock.now()
+    _, proof = prove_git(
+        shop.repository, shop.pin, branch="main", controller=shop.controller, now=now
+    )
     with transaction(world.connection):
         found = verify_database(
             world.connection,

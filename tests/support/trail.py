@@ -1,7 +1,8 @@
 """A world with a source branch, a journal and an audit branch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from controller.artifacts.layout import BundleId
 from controller.artifacts.release import LiveBundle, ReleaseRef, ReleaseStatement
 from controller.audit import commit as commits
 from controller.audit import journal
+from controller.audit.followed import Followed
 from controller.audit.journal import Link
 from controller.audit.prove import Proof, verify_git
 from controller.audit.publish import Published, publish
@@ -18,28 +20,39 @@ from controller.audit.record import GENESIS, AuditRecord
 from controller.kernel.canonical import sha256
 from controller.kernel.objects import Oid
 from controller.stores.control.model import RevisionKind
+from controller.trust.core import Role
 from controller.trust.keys import PublicKey
+from controller.trust.root import Root, parse_root, render_root
 from controller.trust.sign import SeedSigner, Signer, sign_commit
+from tests.support import trust
 from tests.support.audit import NOON, REPOSITORY, digest_of, record
+from tests.support.trust import BOB, CAROL, document, granted, sealed
 
 AUDITOR = SeedSigner.of(b"auditor".ljust(32, b"."))
 STRANGER = SeedSigner.of(b"stranger".ljust(32, b"."))
 ALICE = "alice <alice@bank.example> 1795176000 +0000"
+AUDIT_KEY = PublicKey.of(AUDITOR.public, "controller")
+LATER = NOON + timedelta(hours=12)
+"""When trails are proven: each record is a minute later than the one before."""
+NOWHERE = Oid(bytes(20))
+OWNERS = (trust.ALICE, BOB)
+OWNER_IDS = tuple(sorted(one.id for one in OWNERS))
+SIGNERS = {"release": OWNER_IDS, "card-bin/binlist@1": (BOB.id,)}
+_EVERYBODY = granted(*OWNERS)
+_ROLES = {
+    "release": {"production": granted(*OWNERS, threshold=2), "staging": _EVERYBODY},
+    "rollback": {"production": {**granted(CAROL), "max_age": "P30D"}},
+    "root": granted(*OWNERS, threshold=2),
+    "bundle": [{"paths": ["bundles/**"], "rails": ["card-bin"], **_EVERYBODY}],
+}
+_ROOT = parse_root(render_root(document(*OWNERS, CAROL, repository=REPOSITORY, roles=_ROLES)))
 
 
-@dataclass(frozen=True, slots=True)
-class AuditKeys:
-    """A root of trust, as far as the trail asks it."""
-
-    keys: tuple[PublicKey, ...] = (PublicKey.of(AUDITOR.public, "controller"),)
-    repository: str = REPOSITORY
-    version: int = 1
-    audit: Mapping[str, None] = field(default_factory=lambda: {"one": None, "two": None})
-
-    def audit_keys(self, controller: str) -> tuple[PublicKey, ...]:
-        """Return the same keys for every controller."""
-        assert controller
-        return self.keys
+def rooted(keys: tuple[PublicKey, ...] = (AUDIT_KEY,), version: int = 1, **more: Any) -> Root:
+    """Return a root under which Alice and Bob release, Carol rolls back, and others audit."""
+    audit = {name: Role(f"audit/{name}", keys, 1) for name in ("one", "two")}
+    digest = digest_of(f"root {version}")
+    return replace(_ROOT, version=version, audit=audit, digest=digest, **more)
 
 
 @dataclass(slots=True)
@@ -69,15 +82,22 @@ class Trail:
         one = record(link.seq + 1, controller=controller, prev=link.sha256, source=what)
         parent = None if one.parent_commit is None else before
         version, tables = self.root_version, self.tables
-        return replace(one, parent_commit=parent, root_version=version, tables=tables)
+        return replace(
+            one, parent_commit=parent, root_version=version, tables=tables, signers=SIGNERS
+        )
 
     def link(self) -> Link:
         """Return where the records end."""
         return Link(self.records[-1].seq, self.records[-1].sha256)
 
     def commit_files(self, ref: str, files: dict[str, bytes]) -> Oid:
-        """Commit exactly these files on top of a branch."""
-        tree, parent = self.repository.write_tree(dict(files)), self.repository.target(ref)
+        """Commit exactly these files on top of a branch, and signatures beside each release."""
+        signed = {
+            path.replace("release.json", "release.dsse.json"): sealed(data, by=OWNERS).to_bytes()
+            for path, data in files.items()
+            if path.endswith("/release.json")
+        }
+        tree, parent = self.repository.write_tree({**signed, **files}), self.repository.target(ref)
         above = f"parent {parent.hex()}\n" if parent else ""
         header = f"tree {tree.hex()}\n{above}author {ALICE}\ncommitter {ALICE}\n"
         commit = self.repository.write_commit(f"{header}\nWork\n".encode(), None)
@@ -137,9 +157,25 @@ class Trail:
         """Return the branch's commits, the oldest first."""
         return list(self.repository.first_parents(self.tip(controller)))[::-1]
 
-    def prove(self, controller: str = "one", keys: AuditKeys | None = None) -> Proof:
+    def followed(self, root: Root | None = None, head: Oid | None = None) -> Followed:
+        """Return what the source branch shows, its newest root being this one."""
+        newest = root or rooted()
+        tip = head or self.repository.target("refs/heads/main") or NOWHERE
+        older = {
+            version: replace(newest, version=version, digest=digest_of(f"root {version}"))
+            for version in range(1, newest.version)
+        }
+        return Followed(tip, newest, {**older, newest.version: newest})
+
+    def prove(
+        self, controller: str = "one", root: Root | None = None, head: Oid | None = None
+    ) -> Proof:
         """Prove the branch from git alone."""
-        return verify_git(self.repository, keys or AuditKeys(), controller, now=NOON)
+        return self.prove_by(self.followed(root, head), controller)
+
+    def prove_by(self, followed: Followed, controller: str = "one") -> Proof:
+        """Prove the branch from git alone, beside what another branch shows."""
+        return verify_git(self.repository, followed, controller, now=LATER)
 
 
 def released(serial: int, environment: str = "production", *, rules: str = "policies") -> bytes:
@@ -170,11 +206,14 @@ def renumbered(records: list[AuditRecord]) -> list[AuditRecord]:
 def repinned(records: list[AuditRecord], **members: Any) -> list[AuditRecord]:
     """Return the records, and one more: a person let the host start from another root."""
     last = records[-1]
+    version = members.get("root_version", last.root_version)
     facts: dict[str, Any] = {
         "kind": RevisionKind.REPIN,
         "revision": last.revision + 1,
         "parent_commit": last.commit,
-        "signers": {**last.signers, "root": ("SHA256:alice",)},
+        "signers": {**last.signers, "root": OWNER_IDS},
+        "plan_digest": digest_of(f"root {version}"),
+        "counts": {},
         **members,
     }
     return renumbered([*records, replace(last, **facts)])

@@ -1,5 +1,6 @@
 """The file that stands alone says of an audit trail what the product says of it."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -9,26 +10,31 @@ from typing import Any
 
 import pytest
 
+from controller.artifacts import levels, walk
 from controller.audit.checkpoint import sign_checkpoint
 from controller.audit.commit import COMMIT_SIZE_MAX_BYTES, content, record_in, reference
-from controller.audit.prove import verify_git
-from controller.audit.record import SIZE_MAX_BYTES, AuditRecord
-from controller.authoring.starting import AUDIT
+from controller.audit.record import AckUsed, AuditRecord, RollbackUsed
+from controller.audit.size import SIZE_MAX_BYTES
+from controller.authoring.starting import AUDIT, ROLLBACK
+from controller.kernel.canonical import Digest, readable, sha256
 from controller.kernel.objects import Oid
-from controller.reconcile.proof import branch_root
+from controller.reconcile.proof import prove_git
 from controller.stores.control.model import RevisionKind
 from controller.trust.commit import parse_commit, with_signature
-from controller.trust.root import Root
+from controller.trust.envelope import parse as parse_envelope
 from controller.trust.sign import SeedSigner, Signer, sign_commit
 from tests.support.audit import digest_of
 from tests.support.trail import Trail, renumbered, repinned, rewrapped
 from tests.support.trees import git
-from tests.support.world import NEW_RANGE, OTHER_RANGE, Shop
+from tests.support.world import NEW_RANGE, OTHER_RANGE, TWO, Shop
 from tests.tools.changes import DAY, with_root
 from tests.tools.verdicts import fresh_copy, judge_audit, prove_audit, reconcile
 
 ELSEWHERE = "00000000-0000-0000-0000-000000000000"
 STRANGER = SeedSigner.of(b"stranger".ljust(32, b"."))
+ROOT_OWNERS = TWO
+RELEASE = "environments/production/release.json"
+ENVELOPE = "environments/production/release.dsse.json"
 
 
 @dataclass
@@ -69,13 +75,27 @@ class Branch:
 
     def checkpoint(self) -> bytes:
         """What a witness keeps now."""
-        root, now = self.root(), self.shop.clock.instant
-        proof = verify_git(self.shop.repository, root, self.shop.controller, now=now)
-        return sign_checkpoint(proof, root, self.shop.signer(AUDIT), now=now).note
+        shop, now = self.shop, self.shop.clock.instant
+        trusted, proof = prove_git(
+            shop.repository, shop.pin, branch="main", controller=shop.controller, now=now
+        )
+        return sign_checkpoint(proof, trusted.root, shop.signer(AUDIT), now=now).note
 
-    def root(self) -> Root:
-        now = self.shop.clock.instant
-        return branch_root(self.shop.repository, self.shop.pin, "main", now).root
+    def root_digest(self, version: int) -> Digest:
+        """The SHA-256 of a root that stands on the branch."""
+        envelope = self.shop.read(f"trust/root/{version}.root.json")
+        return parse_envelope(envelope).digest
+
+    def repinned(self, version: int = 2, **members: Any) -> list[AuditRecord]:
+        """The records, and one more that says that the host starts from a root of the branch."""
+        signers = tuple(sorted(self.shop.signer(name).public.id for name in ROOT_OWNERS))
+        facts = {
+            "signers": {**self.records[-1].signers, "root": signers},
+            "plan_digest": self.root_digest(version),
+            "root_version": version,
+            **members,
+        }
+        return repinned(self.records, **facts)
 
 
 def three_links(shop: Shop) -> Branch:
@@ -107,6 +127,119 @@ def twice_signed(raw: bytes) -> bytes:
     headers, gap, message = raw.partition(b"\n\n")
     signature = headers[headers.index(b"\ngpgsig ") :]
     return headers + signature + gap + message
+
+
+def key_of(branch: Branch, name: str) -> str:
+    return branch.shop.signer(name).public.id
+
+
+def signed_by(branch: Branch, what: str, *keys: str) -> dict[str, tuple[str, ...]]:
+    """The signers of the second record, one list of them another."""
+    return {**branch.records[1].signers, what: tuple(sorted(keys))}
+
+
+def then(branch: Branch, **members: Any) -> list[AuditRecord]:
+    """The records and one more, which follows the last."""
+    last = branch.records[-1]
+    facts = {"revision": last.revision + 1, "parent_commit": last.commit, **members}
+    return renumbered([*branch.records, replace(last, **facts)])
+
+
+def other_rules(**members: Any) -> dict[str, Any]:
+    """The members of a record that judges the last release by other rules."""
+    return {"kind": RevisionKind.REPOLICY, "policies_digest": digest_of("other rules"), **members}
+
+
+def committed(
+    branch: Branch, files: dict[str, bytes], *parents: Oid, onto: str | None = None
+) -> Oid:
+    """Commit files on top of the first parent, and move a branch there or none."""
+    repository = branch.shop.repository
+    tree = repository.write_tree(dict(files), repository.tree_of(parents[0]))
+    above = "".join(f"parent {one.hex()}\n" for one in parents)
+    who = "mallory <mallory@example> 1795176000 +0000"
+    raw = f"tree {tree.hex()}\n{above}author {who}\ncommitter {who}\n\nWork\n"
+    commit = repository.write_commit(raw.encode(), None)
+    if onto is not None:
+        repository.move(onto, repository.target(onto), commit)
+    return commit
+
+
+def root_of_a_side_branch(branch: Branch) -> list[AuditRecord]:
+    """A root that the followed branch never had stood on a branch that was merged without it."""
+    last = branch.records[-1].commit
+    side = committed(branch, {"trust/root/9.root.json": b"rubbish"}, last)
+    committed(branch, {}, last, side, onto="refs/heads/main")
+    return then(branch, commit=side, root_version=9, **other_rules())
+
+
+def behind_a_side_branch(branch: Branch) -> list[AuditRecord]:
+    """The root that only a side branch had is gone again, and the record still names it."""
+    records = root_of_a_side_branch(branch)
+    tip = branch.shop.repository.target("refs/heads/main")
+    assert tip is not None
+    more = replace(
+        records[-1],
+        revision=records[-1].revision + 1,
+        commit=tip,
+        parent_commit=records[-1].commit,
+        policies_digest=digest_of("yet other rules"),
+    )
+    return renumbered([*records, more])
+
+
+def unsigned_release(branch: Branch, *, onto: str | None) -> list[AuditRecord]:
+    """A release that follows the last one and that nobody signed."""
+    document = json.loads(branch.shop.read(RELEASE))
+    last = branch.records[-1]
+    before = {"serial": last.serial, "sha256": last.release_sha256}
+    document["predicate"].update(serial=last.serial + 1, previous=before)
+    payload = readable(document)
+    commit = committed(branch, {RELEASE: payload}, last.commit, onto=onto)
+    return then(branch, commit=commit, serial=last.serial + 1, release_sha256=sha256(payload))
+
+
+def earlier_release(branch: Branch, **members: Any) -> list[AuditRecord]:
+    """The first release stands there again, signatures and all."""
+    first, last = branch.records[0], branch.records[-1]
+    repository = branch.shop.repository
+    tree = repository.tree_of(first.commit)
+    files = {}
+    for entry in levels.children(repository, walk_to(branch, tree), "environments/production"):
+        files[f"environments/production/{entry.name}"] = repository.read(entry.oid)
+    commit = committed(branch, files, last.commit, onto="refs/heads/main")
+    facts = {"commit": commit, "serial": first.serial, "release_sha256": first.release_sha256}
+    return then(branch, **facts, signers=first.signers, **members)
+
+
+def walk_to(branch: Branch, tree: Oid) -> Oid:
+    found = walk.find(branch.shop.repository, tree, "environments/production")
+    assert found is not None
+    return found.oid
+
+
+def gone_back(branch: Branch, **members: Any) -> list[AuditRecord]:
+    """A return to the first release, by the word of the rollback key."""
+    facts = {"from_serial": 3, "evidence": None, "signers": (key_of(branch, ROLLBACK),), **members}
+    return earlier_release(branch, kind=RevisionKind.ROLLBACK, rollback=RollbackUsed(**facts))
+
+
+def first_repin(branch: Branch, **members: Any) -> list[AuditRecord]:
+    """A controller under a new name, whose first record is of a pinned root."""
+    last = branch.records[-1]
+    facts = {
+        "kind": RevisionKind.REPIN,
+        "parent_commit": last.commit,
+        "signers": {"root": tuple(sorted(key_of(branch, name) for name in ROOT_OWNERS))},
+        "plan_digest": branch.root_digest(1),
+        "counts": {},
+        **members,
+    }
+    return renumbered([replace(last, **facts)])
+
+
+def acknowledged(branch: Branch, *keys: str) -> list[AuditRecord]:
+    return changed(branch, acks=(AckUsed(digest_of("ack"), tuple(sorted(keys))),))
 
 
 def two_parents(branch: Branch) -> None:
@@ -143,11 +276,24 @@ ALLOWED: dict[str, Callable[[Branch], object]] = {
                     kind=RevisionKind.REPOLICY,
                     revision=4,
                     parent_commit=one.records[2].commit,
+                    policies_digest=digest_of("other rules"),
                 ),
             ]
         )
     ),
     "a controller under a new name": lambda one: one.write(renumbered(one.records[1:])),
+    "a return to the first release": lambda one: one.write(gone_back(one)),
+    "a pinned root under a new name": lambda one: one.write(first_repin(one)),
+    "an acknowledgement": lambda one: one.write(
+        acknowledged(one, key_of(one, "alice"), key_of(one, "bob"))
+    ),
+    "an instant that is a little ahead": lambda one: one.write(
+        then(
+            one,
+            applied_at=one.shop.clock.instant + timedelta(seconds=300),
+            **other_rules(),
+        )
+    ),
     "a record as large as any": lambda one: one.write(
         [*one.records[:2], filled(one.records[2], SIZE_MAX_BYTES)]
     ),
@@ -186,11 +332,13 @@ def test_controllers_that_took_turns_prove_each_others_revisions(branch: Branch)
 
 
 def test_a_root_that_was_pinned_is_proven_under_it(branch: Branch) -> None:
-    branch.write(repinned(branch.records, root_version=2))
+    branch.write(branch.repinned(1, root_version=2))
     assert judge_audit(branch.shop).verdict == prove_audit(branch.shop) == "audit.link_root"
 
     with_root(lambda _: None)(branch.shop)
+    assert judge_audit(branch.shop).verdict == prove_audit(branch.shop) == "audit.link_root"
 
+    branch.write(branch.repinned(2))
     assert judge_audit(branch.shop).verdict == prove_audit(branch.shop) == "accepted"
 
 
@@ -355,24 +503,142 @@ REFUSED: dict[str, tuple[Callable[[Branch], object], str]] = {
         "audit.link_root",
     ),
     "a pinned root from nowhere": (
-        lambda one: one.write(repinned(one.records, root_version=99)),
+        lambda one: one.write(one.repinned(1, root_version=99)),
         "audit.link_root",
     ),
     "a pinned root that was followed": (
-        lambda one: one.write(repinned(one.records, root_version=1)),
+        lambda one: one.write(one.repinned(1)),
         "audit.link_root",
     ),
     "a pinned root that moves on": (
-        lambda one: one.write(
-            repinned(one.records, root_version=2, parent_commit=one.records[1].commit)
-        ),
+        lambda one: one.write(one.repinned(1, root_version=2, parent_commit=one.records[1].commit)),
         "audit.link_ancestry",
     ),
     "a pinned root with other signers": (
+        lambda one: one.write(one.repinned(1, root_version=2, signers={"root": ("SHA256:alice",)})),
+        "audit.link_statement",
+    ),
+    "not applied": (
+        lambda one: one.write(changed(one, result="failed")),
+        "audit.link_malformed",
+    ),
+    "a forward that tells of a rollback": (
+        lambda one: one.write(changed(one, rollback=RollbackUsed(1, None, ("x",)))),
+        "audit.link_revision",
+    ),
+    "a rollback that tells of none": (
+        lambda one: one.write(changed(one, kind=RevisionKind.ROLLBACK)),
+        "audit.link_revision",
+    ),
+    "a rollback to a later release": (
         lambda one: one.write(
-            repinned(one.records, root_version=2, signers={"root": ("SHA256:alice",)})
+            changed(
+                one,
+                kind=RevisionKind.ROLLBACK,
+                rollback=RollbackUsed(1, None, (key_of(one, ROLLBACK),)),
+            )
+        ),
+        "audit.link_revision",
+    ),
+    "an older release that is no rollback": (
+        lambda one: one.write(earlier_release(one)),
+        "audit.link_revision",
+    ),
+    "a rollback from another release": (
+        lambda one: one.write(gone_back(one, from_serial=77)),
+        "audit.link_revision",
+    ),
+    "a rollback that nobody signed": (
+        lambda one: one.write(gone_back(one, signers=())),
+        "audit.link_statement",
+    ),
+    "a rollback by somebody of another role": (
+        lambda one: one.write(gone_back(one, signers=(key_of(one, "alice"),))),
+        "audit.link_signers",
+    ),
+    "an acknowledgement by nobody": (
+        lambda one: one.write(acknowledged(one)),
+        "audit.link_statement",
+    ),
+    "an acknowledgement by a stranger": (
+        lambda one: one.write(acknowledged(one, STRANGER.public.id)),
+        "audit.link_signers",
+    ),
+    "an acknowledgement by too few": (
+        lambda one: one.write(acknowledged(one, key_of(one, "alice"))),
+        "audit.link_signers",
+    ),
+    "a release by one key twice": (
+        lambda one: one.write(
+            changed(one, signers=signed_by(one, "release", *[key_of(one, "alice")] * 2))
         ),
         "audit.link_statement",
+    ),
+    "a release by strangers": (
+        lambda one: one.write(changed(one, signers=signed_by(one, "release", "nobody at all"))),
+        "audit.link_signers",
+    ),
+    "a release by fewer than signed it": (
+        lambda one: one.write(
+            changed(one, signers=signed_by(one, "release", one.records[1].signers["release"][0]))
+        ),
+        "audit.link_signers",
+    ),
+    "a bundle by strangers": (
+        lambda one: one.write(
+            changed(
+                one,
+                signers=signed_by(one, max(one.records[1].signers.keys() - {"release"}), "x"),
+            )
+        ),
+        "audit.link_signers",
+    ),
+    "an instant that has not come": (
+        lambda one: one.write(
+            then(
+                one,
+                applied_at=one.shop.clock.instant + timedelta(seconds=301),
+                **other_rules(),
+            )
+        ),
+        "audit.link_time",
+    ),
+    "the same release again": (lambda one: one.write(then(one)), "audit.link_revision"),
+    "other rules that are the same": (
+        lambda one: one.write(then(one, kind=RevisionKind.REPOLICY)),
+        "audit.link_revision",
+    ),
+    "a first pinned root that nobody signed": (
+        lambda one: one.write(first_repin(one, signers={})),
+        "audit.link_statement",
+    ),
+    "a first pinned root that a stranger signed": (
+        lambda one: one.write(first_repin(one, signers={"root": ("x",)})),
+        "audit.link_signers",
+    ),
+    "a first pinned root of other bytes": (
+        lambda one: one.write(first_repin(one, plan_digest=digest_of("another root"))),
+        "audit.link_root",
+    ),
+    "a pinned root that changes rows": (
+        lambda one: one.write(first_repin(one, counts={"ranges": {"added": 1}})),
+        "audit.link_statement",
+    ),
+    "a root of a side branch": (
+        lambda one: one.write(root_of_a_side_branch(one)),
+        "audit.link_root",
+    ),
+    "a root of a side branch that the branch does not hold": (
+        lambda one: one.write(behind_a_side_branch(one)),
+        "audit.link_root",
+    ),
+    "a release that nobody signed": (
+        lambda one: one.write(unsigned_release(one, onto="refs/heads/main")),
+        "audit.link_signers",
+    ),
+    "a release of a branch that was never merged": (
+        lambda one: one.write(unsigned_release(one, onto=None)),
+        "audit.link_source",
     ),
     "a source commit that is not there": (
         lambda one: one.write(changed(one, commit=Oid(b"\1" * 20))),

@@ -13,11 +13,10 @@ from controller.audit import branch, journal
 from controller.audit import trail as breaks
 from controller.audit.commit import COMMIT_SIZE_MAX_BYTES, content
 from controller.audit.publish import AuditForked
-from controller.audit.record import (
+from controller.audit.record import AuditRecord, MalformedRecord
+from controller.audit.size import (
     SIGNERS_MAX_BYTES,
     SIZE_MAX_BYTES,
-    AuditRecord,
-    MalformedRecord,
     RecordTooLarge,
     check_signers,
 )
