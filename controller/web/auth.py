@@ -45,7 +45,15 @@ class Tokens:
 
     is_open = False
 
-    def __init__(self, keys: KeyStore, audience: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        keys: KeyStore,
+        audience: str,
+        clock: Clock,
+        *,
+        remembered_max: int = REMEMBERED_MAX,
+    ) -> None:
+        self._remembered_max = remembered_max
         self._keys, self._audience, self._clock = keys, audience, clock
         self._remembered: OrderedDict[bytes, tuple[float, Bearer]] = OrderedDict()
         self._generation = keys.generation
@@ -138,7 +146,7 @@ class Tokens:
             if generation != self._keys.generation:
                 return  # checked with keys that are not the issuer's any more, perhaps
             self._remembered[sha256(token.encode()).digest()] = (until, bearer)
-            while len(self._remembered) > REMEMBERED_MAX:
+            while len(self._remembered) > self._remembered_max:
                 self._remembered.popitem(last=False)
 
 

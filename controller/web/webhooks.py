@@ -73,6 +73,7 @@ class Waker:
     def __init__(self, wake: Callable[[str], None], interval_seconds: float) -> None:
         self._wake, self._interval = wake, interval_seconds
         self._last = -interval_seconds
+        self.retry_seconds = RETRY_SECONDS
         self._owed = ""
         self._paying: asyncio.Task[None] | None = None
 
@@ -101,7 +102,7 @@ class Waker:
             except ControllerError as error:
                 logging.getLogger("countersign.api").warning("a look is owed: %s", error.code)
                 self._owed = reason
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(self.retry_seconds)
         self._paying = None
 
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from tests.support.directory import days, row
 from tests.support.house import ROOT
 
 PATIENCE_SECONDS = 60.0
+_LISTENS = re.compile(r"listening on https?://\S+?:([0-9]+)\b")
 ROWS = (
     row("participants", id="alder-bank", name="Alder Bank", country="DE"),
     row("participants", id="birch-bank", name="Birch Bank", country="NL"),
@@ -165,8 +167,10 @@ def serving(file: Path, *, waits: bool = True) -> Iterator[Api]:
         )
     api = Api(process, log)
     try:
-        api.until(lambda: "listening on " in api.said, "it listens")
-        api.port = int(api.said.partition("listening on ")[2].split()[0].rpartition(":")[2])
+        api.until(lambda: _LISTENS.search(api.said), "it listens")
+        match = _LISTENS.search(api.said)
+        assert match is not None, "just waited for"
+        api.port = int(match[1])
         if waits:
             api.until(api.is_current, "its copy is current")
         yield api
