@@ -40,6 +40,9 @@ FAULTS_MAX = 1000
 KNOWN_BYTES_MAX = 4 * 1024 * 1024
 """So many bytes of judged levels are remembered: some 100,000 entries, about 25 MiB."""
 
+_MIDDLE_TIMES = 8
+"""What differs has to be a smaller part of a level, or all of it is judged sooner."""
+
 _FILE, _DIRECTORY = b"100644", b"40000"
 _OID_SIZE = 20
 _SEGMENT = re.compile(rb"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
@@ -172,6 +175,8 @@ def _alike(raw: bytes, path: str, like: bytes, known: Level) -> Level | None:
         other_ids = _other_ids(raw, like, known, first, last)
         if other_ids is not None:
             return other_ids
+    if (end - starts[first]) * _MIDDLE_TIMES > len(raw):
+        return None
     try:
         fresh = judge(raw[starts[first] : end], path)
     except BadTree:

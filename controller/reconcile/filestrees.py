@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
+from operator import add, gt
 from typing import NamedTuple, Self
 
 from controller.artifacts import layout, levels, walk
@@ -22,6 +23,8 @@ from controller.kernel.objects import History, Oid
 from controller.source.budget import Budget, HistoryTooWide
 
 _BUNDLES, _FILES = "bundles", "files"
+_ADDED_UP_TIMES = 4
+"""How often a folder's size is paid where all its entries are added up, one by one."""
 
 
 class _Sizes(NamedTuple):
@@ -39,17 +42,16 @@ class _Sizes(NamedTuple):
         documents = sum(statement.documents.values(), Counts())
         return cls(tables.files, tables.bytes, documents.files, documents.bytes)
 
-    @classmethod
-    def of_file(cls, name: str, size_bytes: int) -> Self:
-        """Return the sizes of one file."""
-        return cls(1, size_bytes) if name.endswith(".csv") else cls(0, 0, 1, size_bytes)
-
-    def plus(self, other: "_Sizes") -> "_Sizes":
-        return _Sizes(*(one + more for one, more in zip(self, other, strict=True)))
-
     @property
     def bytes(self) -> int:
         return self.table_bytes + self.document_bytes
+
+
+_NOTHING = _Sizes()
+
+
+class _More(Exception):
+    """A tree holds more than one that is looked for."""
 
 
 class FilesTrees:
@@ -68,7 +70,7 @@ class FilesTrees:
         self._last: dict[str, tuple[Oid, Level]] = {}
         self._files: dict[Oid, Oid | None] = {}
         self._file_bytes: dict[Oid, int] = {}
-        self._sizes: dict[Oid, _Sizes] = {}
+        self._sizes: dict[Oid, tuple[int, ...]] = {}
 
     @classmethod
     def of_one(cls, history: History, commit: Oid, statement: BundleStatement) -> Self:
@@ -102,8 +104,8 @@ class FilesTrees:
         wanted = _Sizes.of(statement)
         for tree in self.of(statement.bundle):
             try:
-                sizes = self._sizes_of(tree, layout.files_path(statement.bundle), 1)
-            except (BadTree, TooLarge):
+                sizes = self._sizes_of(tree, layout.files_path(statement.bundle), wanted)
+            except (BadTree, TooLarge, _More):
                 continue  # A tree we would not read cannot be the one that was signed.
             if sizes == wanted:
                 self._spend(wanted.bytes)
@@ -182,34 +184,43 @@ class FilesTrees:
                 self._files[folder] = entry.oid if entry is not None else None
         return self._files[folder]
 
-    def _sizes_of(self, tree: Oid, path: str, depth: int) -> _Sizes:
-        """Return what headers tell of a tree; raise where it is none that anybody would read."""
+    def _sizes_of(self, tree: Oid, path: str, most: _Sizes, depth: int = 1) -> _Sizes:
+        """Return what headers tell of a tree; raise where it is none that anybody would read.
+
+        Raises `_More`, as soon as that is clear, where it is more than `most`.
+        """
         if depth > walk.DEPTH_MAX:
             raise TooLarge(path, size=depth, size_max=walk.DEPTH_MAX, unit="levels")
-        known = self._sizes.get(tree)
-        if known is None:
-            known = _Sizes()
-            for name, is_tree, oid in self._read(tree, path).entries:
-                here = f"{path}/{name}"
-                if is_tree:
-                    known = known.plus(self._sizes_of(oid, here, depth + 1))
-                else:
-                    known = known.plus(_Sizes.of_file(name, self._file(oid, here)))
-            self._sizes[tree] = known
-        return known
+        sums = [0, 0, 0, 0]
+        for name, is_tree, oid in self._read(tree, path, times=_ADDED_UP_TIMES).entries:
+            if is_tree:
+                sizes = self._sizes.get(oid)
+                if sizes is None:
+                    sizes = self._sizes_of(oid, f"{path}/{name}", most, depth + 1)
+                    self._sizes[oid] = sizes
+            else:
+                size_bytes = self._file(oid, path, name)
+                sizes = (1, size_bytes, 0, 0) if name.endswith(".csv") else (0, 0, 1, size_bytes)
+            if sizes != _NOTHING:
+                sums = list(map(add, sums, sizes))
+                if any(map(gt, sums, most)):
+                    raise _More
+        return _Sizes(*sums)
 
-    def _file(self, oid: Oid, path: str) -> int:
-        if oid not in self._file_bytes:
+    def _file(self, oid: Oid, path: str, name: str) -> int:
+        size_bytes = self._file_bytes.get(oid)
+        if size_bytes is None:
             self._spend(0)
-            size_bytes = walk.check_blob(self._history, oid, path, FILE_SIZE_MAX_BYTES)
+            here = f"{path}/{name}"
+            size_bytes = walk.check_blob(self._history, oid, here, FILE_SIZE_MAX_BYTES)
             self._file_bytes[oid] = size_bytes
-        return self._file_bytes[oid]
+        return size_bytes
 
-    def _read(self, folder: Oid, path: str) -> Level:
-        self._pay_for(folder, levels.TREE_SIZE_MAX_BYTES)
+    def _read(self, folder: Oid, path: str, *, times: int = 1) -> Level:
+        self._pay_for(folder, levels.TREE_SIZE_MAX_BYTES, times=times)
         return levels.level(levels.read_tree(self._history, folder, path), path)
 
-    def _pay_for(self, tree: Oid, size_max_bytes: int) -> None:
+    def _pay_for(self, tree: Oid, size_max_bytes: int, *, times: int = 1) -> None:
         """Pay for a folder; one that is too large costs its header, and is refused where read."""
         size_bytes = self._history.header(tree).size_bytes
-        self._spend(size_bytes if size_bytes <= size_max_bytes else 0)
+        self._spend(times * size_bytes if size_bytes <= size_max_bytes else 0)

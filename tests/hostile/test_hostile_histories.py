@@ -5,6 +5,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from controller.artifacts import layout
 from controller.authoring.starting import ENVIRONMENT
+from controller.kernel.canonical import sha256
 from controller.kernel.objects import Oid
 from controller.trust.envelope import IN_TOTO, Envelope, Signature
 from tests.hostile.conftest import Idle, check_cost
@@ -218,6 +220,60 @@ def test_a_history_of_wide_folders_costs_no_more_than_its_commits(
     attack: Attack, meet: Callable[[Attack], None]
 ) -> None:
     meet(attack)
+
+
+def large_files(host: Host) -> Callable[[int], Oid]:
+    """Return trees that each hold two files of 60 MiB, under other names."""
+    zeros = host.zeros(60 << 20)
+    return lambda number: host.put(
+        "tree", raw_tree((FILE, b"%s%03d.csv" % (name, number), zeros) for name in (b"a", b"b"))
+    )
+
+
+def many_files(host: Host) -> Callable[[int], Oid]:
+    """Return trees that each hold very many files, one under another name."""
+    blob = host.put("blob", b"")
+    names = [b"a%05d.csv" % number for number in range(40_000)]
+    return lambda number: host.put(
+        "tree", raw_tree((FILE, name, blob) for name in [*names, b"b%05d.csv" % number])
+    )
+
+
+def many_folders(host: Host) -> Callable[[int], Oid]:
+    """Return trees that each hold very many folders without files."""
+    empty = host.put("tree", b"")
+
+    def build(number: int) -> Oid:
+        names = (b"a%05d" % one for one in range(number, number + 20_000))
+        some = host.put("tree", raw_tree((b"40000", name, empty) for name in names))
+        return host.put("tree", raw_tree([(b"40000", b"a", some), (b"40000", b"b", some)]))
+
+    return build
+
+
+NOT_FOUND = (2, "signed files root"), (1, "trust/pinned.files_not_found")
+TOO_WIDE = (2, "more than we read of a history"), (1, "trust/history.too_wide")
+
+
+@pytest.mark.parametrize(
+    ("make", "refused"),
+    [(large_files, NOT_FOUND), (many_files, TOO_WIDE), (many_folders, TOO_WIDE)],
+)
+def test_files_that_were_signed_and_never_committed_are_looked_for_cheaply(
+    make: Callable[[Host], Callable[[int], Oid]],
+    refused: tuple[tuple[int, str], tuple[int, str]],
+    meet: Callable[[Attack], None],
+) -> None:
+    def build(host: Host) -> Oid:
+        shop, trees = host.shop, make(host)
+        lost = replace(shop.next_version(), files_root=sha256(b"lost"), git_tree=Oid(b"\7" * 20))
+        shop.release(shop.next_release(shop.sign(lost)))
+        good, tip = shop.tree, shop.tip
+        for number in range(30):
+            tip = host.graft(tip, FILES, trees(number))
+        return host.commit(good, onto=tip)
+
+    meet(Attack(build, *refused))
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
