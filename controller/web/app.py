@@ -105,7 +105,7 @@ def application(
     page = problems.rendered(described(routes))
 
     async def openapi(request: Request) -> Response:
-        await services.access.admit(request, None)
+        await services.admit(request, None)
         return Response(page, media_type="application/json")
 
     app.router.routes.append(_Plain("/openapi.json", openapi, methods=["GET"]))

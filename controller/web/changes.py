@@ -15,10 +15,10 @@ from controller.web import reading
 from controller.web.access import Scope
 from controller.web.envelope import answer
 from controller.web.problems import BadRequest, RequestRefused
-from controller.web.reading import Whole, Wire
+from controller.web.reading import Number, Whole, Wire
 from controller.web.services import Services
 
-_PLACE = re.compile(r"([a-z]{1,20})\.([0-9a-f]{16})")
+_PLACE = re.compile(rf"^({'|'.join(STORE_TABLES)})\.([0-9a-f]{{16}})$")
 _KEY_BITS = 64
 
 
@@ -32,8 +32,8 @@ class AheadOfProduction(RequestRefused):
 class ChangesQuery(Wire):
     """Since which revision changes are asked for, and where a page begins."""
 
-    since: Whole = Field(ge=0, le=(1 << 63) - 1, description="the revision of a copy; 0: of none")
-    after: Annotated[str, Field(pattern=r"^[a-z]{1,20}\.[0-9a-f]{16}$")] | None = Field(
+    since: Number = Field(description="the revision of a copy; 0: of none")
+    after: Annotated[str, Field(pattern=_PLACE.pattern)] | None = Field(
         default=None, description="`next` of the page before"
     )
     limit: Whole = Field(default=revisions.LIMIT_MAX, ge=1, le=revisions.LIMIT_MAX)
@@ -47,7 +47,7 @@ class Changes:
 
     async def changes(self, request: Request) -> Response:
         """Answer which keys came, changed or went after a revision."""
-        await self._services.access.admit(request, Scope.DIRECTORY)
+        await self._services.admit(request, Scope.DIRECTORY)
         query = reading.parameters(request, ChangesQuery)
         after = _place(query.after) if query.after is not None else None
         return await self._services.aside(self._page, query, after)
@@ -89,7 +89,7 @@ def _token(place: Place) -> str:
 
 def _place(token: str) -> Place:
     match = _PLACE.fullmatch(token)
-    if match is None or match[1] not in STORE_TABLES:
+    if match is None:
         raise BadRequest("after: take it from `next` of the page before")
     key = int(match[2], 16)
     return Place(match[1], key - (1 << _KEY_BITS) if key >> (_KEY_BITS - 1) else key)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from controller import __version__
+from controller.web import problems
 from controller.web.models import Problem
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -18,6 +19,9 @@ _INSTANT = (
     r"^2[01][0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
     r"(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?$"
 )
+_WORD = "^[A-Za-z][A-Za-z0-9:._ -]{0,60}$"
+# Narrower than what is taken, so that nobody is told to send what could be a card number.
+_PATTERNS = {"at": _INSTANT, "capability": _WORD, "currency": _WORD, "rail": _WORD}
 _PLACES: Mapping[str, dict[str, Any]] = {
     "scheme": {"type": "string", "pattern": "^[a-z][a-z0-9-]{1,30}$", "examples": ["in-ifsc"]},
     "value": {
@@ -54,11 +58,14 @@ def described(routes: Sequence[Served]) -> dict[str, Any]:
         description="What is applied to production, and how the controller stands.",
         routes=[APIRoute(one.path, one.endpoint, **keywords(one)) for one in routes],
     )
-    page["components"].setdefault("securitySchemes", {})["bearer"] = {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "asked for wherever the API does not listen on loopback alone",
+    page["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    page["components"]["securitySchemes"] = {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "asked for wherever the API does not listen on loopback alone",
+        }
     }
     return page
 
@@ -89,7 +96,9 @@ def _name(one: Served) -> str:
 
 
 def _responses(one: Served) -> dict[int | str, dict[str, Any]]:
-    problem = {"model": Problem, "description": "a problem"}
+    schema = {"$ref": "#/components/schemas/Problem"}
+    content = {problems.MEDIA_TYPE: {"schema": schema}}
+    problem: dict[str, Any] = {"description": _said(Problem), "content": content}
     found: dict[int | str, dict[str, Any]] = {}
     for status in (one.success, *one.also):
         if one.answer is None:
@@ -132,8 +141,8 @@ def _plain(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         words.update(kind)
     if facts.get("default") is not None:
         words["default"] = facts["default"]
-    if name == "at":
-        words["pattern"] = _INSTANT
+    if name in _PATTERNS:
+        words["pattern"] = _PATTERNS[name]
     return words
 
 

@@ -90,7 +90,7 @@ class Directory:
 
     async def resolve(self, request: Request) -> Response:
         """Answer who is reached under an identifier."""
-        await self._services.access.admit(request, Scope.DIRECTORY)
+        await self._services.admit(request, Scope.DIRECTORY)
         query = reading.parameters(request, ResolveQuery)
         scheme, value = request.path_params["scheme"], request.path_params["value"]
         asked = self._question(scheme, value, query)
@@ -112,13 +112,13 @@ class Directory:
 
     async def batch(self, request: Request) -> Response:
         """Answer many questions at once, each for itself."""
-        await self._services.access.admit(request, Scope.DIRECTORY)
+        await self._services.admit(request, Scope.DIRECTORY)
         batch = await reading.document(request, Batch, size_max_bytes=BATCH_MAX_BYTES)
         return await run_in_threadpool(self._answers, batch)
 
     async def participant(self, request: Request) -> Response:
         """Answer who a participant is, by all identifiers and endpoints."""
-        await self._services.access.admit(request, Scope.DIRECTORY)
+        await self._services.admit(request, Scope.DIRECTORY)
         at = self._instant(reading.parameters(request, AtQuery).at)
         identifier = _text(request.path_params["id"])
         state, snapshot = self._services.state(), self._services.snapshot()

@@ -1,7 +1,7 @@
 """What every request passes first: refused here, it is seen by nobody else.
 
-A target that could hold a card number, one that is too long, headers that are too large, a body
-where none belongs, and more requests at once than may be. Errors that nobody expected end here
+A target that could hold a card number, one that is too long, headers that are too large, and more
+requests at once than may be. Errors that nobody expected end here
 too: the client gets a problem document, the log where it happened, and neither gets a value.
 """
 
@@ -26,7 +26,6 @@ TARGET_MAX_BYTES = 8 * 1024
 HEADERS_MAX_BYTES = 32 * 1024
 LINGER_SECONDS = 1.0
 LINGER_MAX_BYTES = 4 * 1024 * 1024
-_BODY = {b"content-length", b"transfer-encoding"}
 _LONG_NUMBER = re.compile(r"[0-9](?:[ .-]?[0-9]){11,}")
 _WITHOUT_BODY = {"GET", "HEAD", "OPTIONS"}
 _ALWAYS = (
@@ -86,8 +85,6 @@ class Gate:
         headers = scope["headers"]
         if sum(len(name) + len(value) for name, value in headers) > HEADERS_MAX_BYTES:
             return problems.HeadersTooLarge(f"headers hold at most {HEADERS_MAX_BYTES} bytes")
-        if scope["method"] in _WITHOUT_BODY and _has_body(headers):
-            return problems.BadRequest("a body comes with POST alone", headers=problems.CLOSE)
         if self._at_work > self._requests_max:
             return problems.TooBusy(f"{self._requests_max} requests are worked on already")
         return None
@@ -144,10 +141,6 @@ async def _let_run(receive: Receive) -> None:
                 passed += len(message.get("body", b""))
                 if not message.get("more_body", False):
                     return
-
-
-def _has_body(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(name in _BODY and value.strip() != b"0" for name, value in headers)
 
 
 def _tell(error: Exception, name: str) -> None:

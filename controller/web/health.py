@@ -41,7 +41,7 @@ class Health:
 
     async def metrics(self, request: Request) -> Response:
         """Answer what was counted, as Prometheus reads it."""
-        await self._services.access.admit(request, Scope.METRICS)
+        await self._services.admit(request, Scope.METRICS)
         body = await run_in_threadpool(self._services.meters.exposition)
         return Response(body, headers={"content-type": EXPOSITION, "cache-control": "no-store"})
 

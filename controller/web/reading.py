@@ -5,7 +5,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from controller.kernel import strictjson
@@ -32,6 +32,9 @@ def _digits(value: object) -> object:
 
 Whole = Annotated[int, BeforeValidator(_digits)]
 """A whole number in a query; no blanks, signs of grouping or fractions."""
+
+Number = Annotated[int, Field(ge=0, le=99_999_999_999), BeforeValidator(_digits)]
+"""A number of a revision or an event: one of twelve digits could be a card's."""
 
 Model = TypeVar("Model", bound=BaseModel)
 

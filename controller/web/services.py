@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
+from starlette.requests import Request
+
 from controller.adapters.postgres import Connection, translated
 from controller.kernel.errors import Refused
 from controller.kernel.instants import Clock
@@ -16,9 +18,9 @@ from controller.reconcile.changes import UnknownRevision
 from controller.reconcile.keeper import State
 from controller.reconcile.resolve import NothingApplied
 from controller.reconcile.snapshot import Snapshot
-from controller.web.access import Access
+from controller.web.access import Access, Scope
 from controller.web.meters import Meters
-from controller.web.problems import NotServing
+from controller.web.problems import CLOSE, BadRequest, NotServing
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -41,6 +43,13 @@ class Services:
     access: Access
     meters: Meters
     workers: Executor
+
+    async def admit(self, request: Request, scope: Scope | None) -> None:
+        """Let a request pass that may ask this, and brings no body where none belongs."""
+        length = request.headers.get("content-length", "0").strip()
+        if request.method == "GET" and (length != "0" or "transfer-encoding" in request.headers):
+            raise BadRequest("a body comes with POST alone", headers=CLOSE)
+        await self.access.admit(request, scope)
 
     async def aside(
         self, work: Callable[Given, Found], *given: Given.args, **named: Given.kwargs

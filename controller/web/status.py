@@ -20,7 +20,7 @@ from controller.stores.directory import store as directory
 from controller.web import reading
 from controller.web.access import Scope
 from controller.web.envelope import answer
-from controller.web.reading import Whole, Wire
+from controller.web.reading import Number, Whole, Wire
 from controller.web.services import Services
 
 EVENTS_MAX = 1_000
@@ -29,7 +29,7 @@ EVENTS_MAX = 1_000
 class EventsQuery(Wire):
     """Which events are asked for: the newest, or those after one that is known."""
 
-    after: Whole | None = Field(default=None, ge=0, le=(1 << 63) - 1, description="an event's `id`")
+    after: Number | None = Field(default=None, description="an event's `id`")
     limit: Whole = Field(default=100, ge=1, le=EVENTS_MAX)
 
 
@@ -45,13 +45,13 @@ class Status:
 
     async def status(self, request: Request) -> Response:
         """Answer how the controller stands."""
-        await self._services.access.admit(request, Scope.STATUS)
+        await self._services.admit(request, Scope.STATUS)
         reading.parameters(request, NoQuery)
         return await self._services.aside(self._status)
 
     async def events(self, request: Request) -> Response:
         """Answer what happened to the controller."""
-        await self._services.access.admit(request, Scope.EVENTS)
+        await self._services.admit(request, Scope.EVENTS)
         query = reading.parameters(request, EventsQuery)
         return await self._services.aside(self._events, query)
 

@@ -82,9 +82,7 @@ def traces(text: str) -> list[str]:
     return [one for one in (CARD, ESCAPED) if one in digits or one in text]
 
 
-def test_a_card_number_reaches_no_log_no_answer_and_no_counter(
-    server: Api, town_url: str
-) -> None:
+def test_a_card_number_reaches_no_log_no_answer_and_no_counter(server: Api, town_url: str) -> None:
     sent = 0
     for card in PARTS:
         for data in requests(card):
