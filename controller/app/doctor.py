@@ -8,7 +8,14 @@ deadline of its own, and what it raises is its finding.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from controller.app import doctor_files, doctor_host, doctor_remote, doctor_repository, host
+from controller.app import (
+    doctor_files,
+    doctor_host,
+    doctor_notify,
+    doctor_remote,
+    doctor_repository,
+    host,
+)
 from controller.app.doctor_database import database
 from controller.app.doctor_look import LOOK_SECONDS, Check, Verdict, look, ok, refused, warn
 from controller.app.settings import Settings, load, named_file
@@ -76,6 +83,7 @@ def _looks(
     if settings.remote.url is None:
         yield "remote", lambda: doctor_repository.remotes(settings)
     yield from doctor_remote.looks(settings)
+    yield from doctor_notify.looks(settings)
     yield "root file", lambda: doctor_files.pin_file(settings)
     yield "root", lambda: doctor_repository.pinned_root(settings, clock.now())
     yield "audit key", lambda: doctor_repository.audit_key(settings, clock.now())

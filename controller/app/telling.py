@@ -93,29 +93,35 @@ def _target(section: NotifySection) -> Target:
     )
 
 
-def _sender(section: NotifySection, settings: Settings) -> Sender:
-    def file(path: Path | None) -> Path | None:
-        # Not resolved: a secret that is a link is refused, and said so.
-        return settings.folder / path.expanduser() if path is not None else None
+def place(section: NotifySection, settings: Settings) -> Place:
+    """Return where a receiver is."""
+    route = Route(section.name, file_of(settings, section.ca_file), section.proxy)
+    return Place(route, section.url or _usual(section), file_of(settings, section.url_file))
 
-    route = Route(section.name, file(section.ca_file), section.proxy)
-    place = Place(route, section.url or _usual(section), file(section.url_file))
-    secret, token = file(section.secret_file), file(section.token_file)
+
+def file_of(settings: Settings, path: Path | None) -> Path | None:
+    """Return where a file is; not resolved: a secret that is a link is refused, and said so."""
+    return settings.folder / path.expanduser() if path is not None else None
+
+
+def _sender(section: NotifySection, settings: Settings) -> Sender:
+    where = place(section, settings)
+    secret, token = (file_of(settings, one) for one in (section.secret_file, section.token_file))
     match section.kind:
         case "webhook":
             assert secret is not None, "the settings were checked"
-            return Webhook(place, secret)
+            return Webhook(where, secret)
         case "slack":
-            return Slack(place)
+            return Slack(where)
         case "pagerduty":
             assert token is not None, "the settings were checked"
-            return PagerDuty(place, token)
+            return PagerDuty(where, token)
         case "github" | "gitea":
             assert token is not None, "the settings were checked"
             assert section.repository is not None, "the settings were checked"
             return Forge(
                 ForgeKind(section.kind),
-                place,
+                where,
                 token,
                 section.repository,
                 section.context or f"countersign/{settings.controller.environment}",

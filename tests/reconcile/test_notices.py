@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from controller.adapters.postgres import Connection, connect, transaction
+from controller.kernel.canonical import NotCanonical
 from controller.kernel.errors import Corrupt, Held, Refused
 from controller.kernel.events import Severity
 from controller.kernel.notices import Notice, NoticeKind
-from controller.reconcile.notices import Target, owe
+from controller.reconcile.notices import Target, decide, owe
 from controller.stores.control import notices as stored
 from controller.stores.control import store as control
 from controller.stores.control.statements import every
@@ -102,6 +103,13 @@ def test_nothing_is_said_again_before_it_was_delivered_once() -> None:
 def test_what_is_tried_again_by_itself_wakes_nobody_who_wants_errors_alone() -> None:
     assert Listener(GRAVE).hear(Found(error=AWAY)) == []
     assert told(Listener(EVERYTHING).hear(Found(error=AWAY))) == [(FAILURE, "Unavailable")]
+
+
+def test_a_remote_that_is_away_is_one_thing_whatever_commit_is_observed() -> None:
+    ear = Listener(EVERYTHING)
+    ear.hear(Found(commit=1, error=AWAY))
+
+    assert ear.hear(Found(commit=2, error=AWAY)) == []
 
 
 def test_while_the_passes_fail_nothing_is_said_to_be_over() -> None:
@@ -229,6 +237,18 @@ def test_what_is_owed_is_owed_with_the_conditions_or_not_at_all(database: Connec
         ("on-call", "failure", "Stalled"),
         ("forge", "failure", "Commit"),
     ]
+
+
+def test_what_cannot_be_owed_is_not_taken_for_said(database_url: str) -> None:
+    beside = connect(database_url, application_name="tests", autocommit=True)
+    scene = Found(error=REFUSED).scene(NOON)
+    (saying,) = decide(GRAVE, {}, replace(scene, environment="\udcff"))
+
+    with pytest.raises(NotCanonical):
+        stored.say(beside, saying)
+
+    assert stored.said(beside, GRAVE.name) == {}
+    beside.close()
 
 
 def test_a_restart_says_nothing_again_and_takes_back_what_was_said(
