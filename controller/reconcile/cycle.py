@@ -28,6 +28,7 @@ from controller.reconcile.baseline import pinned_baseline
 from controller.reconcile.decide import Decision, decide, held_root
 from controller.reconcile.holds import check_holds, held_by
 from controller.reconcile.keeping import keep_roots
+from controller.reconcile.mixing import check_drift
 from controller.reconcile.proof import branch_root
 from controller.reconcile.world import World
 from controller.stores.control import outbox
@@ -77,8 +78,9 @@ def run_pass(world: World) -> Outcome:
     """Bring production one revision closer to the branch, or raise and leave it untouched.
 
     A refused pass writes nothing but the roots that it has followed (`keeping`).
-    Raises `HeldBack` when a person or a window keeps new revisions out, and `HeldMeanwhile`,
-    `StaleWriter`, `Fenced`, `LeaseHeld` or `DatabaseBusy` when somebody else is at it.
+    Raises `HeldBack` when a person or a window keeps new revisions out, `DriftInTheWay` when it
+    would change a table that drifted, and `HeldMeanwhile`, `StaleWriter`, `Fenced`, `LeaseHeld` or
+    `DatabaseBusy` when somebody else is at it.
     """
     now = world.clock.now()
     before = control.read_applied(world.connection, world.environment)
@@ -93,6 +95,7 @@ def run_pass(world: World) -> Outcome:
             if decision.held:
                 raise GuardTripped(decision.trips, plan=decision.plan.digest)
             check_holds(world, now)
+            check_drift(world, decision)
         except Refused:
             world.recall.hashed.refused()
             _keep_roots(world, before, target, now)

@@ -14,8 +14,10 @@ from controller.kernel.objects import Oid
 from controller.reconcile.acks import Acknowledged, acknowledged
 from controller.reconcile.cycle import publish_owed
 from controller.reconcile.decide import held_root
-from controller.reconcile.drift import Drift, look
+from controller.reconcile.drift import look
+from controller.reconcile.drifted import Drift
 from controller.reconcile.heal import heal
+from controller.reconcile.holds import held_by
 from controller.reconcile.succession import signed_release
 from controller.reconcile.world import World
 from controller.source.history import ancestry
@@ -62,11 +64,11 @@ class BreakerOpen(Held):
 
 @dataclass(frozen=True, slots=True)
 class Tended:
-    """What came of it: how it stands, revisions that healed, whether it stands otherwise now."""
+    """What came of it: how it stands, revisions that healed, whether drift is over by now."""
 
     conditions: tuple[Condition, ...] = ()
     revisions: tuple[AppliedRevision, ...] = ()
-    changed: bool = False
+    is_over: bool = False
     error: ControllerError | None = None
 
 
@@ -96,7 +98,7 @@ class Tender:
         return Tended(
             (self._condition(error),),
             revisions,
-            changed=was_open and self._found is None,
+            is_over=was_open and self._found is None,
             error=error,
         )
 
@@ -125,6 +127,9 @@ class Tender:
         found = self._found
         if found is None or self.rules.mode is Mode.REPORT:
             return (), None
+        holding = held_by(world, now)
+        if holding is not None and holding.is_freeze:
+            return (), None  # Nothing at all is written then: somebody may be looking for traces.
         why = self._too_much(world, found, now) if self.rules.mode is Mode.HEAL else ""
         if self.rules.mode is Mode.HEAL and not why:
             return (self._heal(world, found, Ended.HEAL),), None

@@ -7,25 +7,31 @@ into the history, with the revision that took them away.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from controller.adapters.postgres import transaction
 from controller.audit import journal
 from controller.audit.journal import Link
 from controller.audit.record import AckUsed, AuditRecord
 from controller.kernel.canonical import Digest
-from controller.kernel.errors import Unavailable
+from controller.kernel.errors import Refused, Unavailable
 from controller.reconcile.acks import Acknowledged
 from controller.reconcile.apply import digest_texts
-from controller.reconcile.drift import Drift, Kind, compare, declare, sums_of
+from controller.reconcile.drift import compare, declare, sums_of
+from controller.reconcile.drifted import Drift, Kind
 from controller.reconcile.world import World
 from controller.stores.control import drift as stored
 from controller.stores.control import store as control
 from controller.stores.control.drift import Ended
+from controller.stores.control.known import Known
 from controller.stores.control.model import Applied, AppliedRevision, RevisionKind, StaleWriter
 from controller.stores.directory import declared
 from controller.stores.directory import store as directory
 from controller.stores.directory.tables import STORE_TABLES
+from controller.trust import core
+from controller.trust.envelope import parse
 from controller.trust.history import check_clock
+from controller.trust.root import parse_root
 
 _COUNTED = {"added": Kind.MISSING, "modified": Kind.CHANGED, "removed": Kind.EXTRA}
 
@@ -43,6 +49,21 @@ class DriftMoved(Unavailable):
             "`countersign drift` looks again",
         )
         self.seen, self.found = seen, found
+
+
+class AckByOtherRoot(Refused):
+    """Those who acknowledged may do so by a newer root than the rows were judged by."""
+
+    code = "heal.ack_by_other_root"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"the rows were applied under root {version}, which does not let all of those "
+            "acknowledge who did",
+            hint="let owners acknowledge whom both roots name, or put the rows right by "
+            "`countersign drift --heal`",
+        )
+        self.version = version
 
 
 def heal(
@@ -64,6 +85,8 @@ def heal(
     with transaction(connection), world.leading() as lease:
         applied = control.compare_and_set(connection, lease, expected=before, new=after)
         last = _put_right(world, before, seen)
+        if ack is not None:
+            _check_ack(world, accepted, last, ack, now)
         revision = _revision(last, after, seen)
         control.append_revision(connection, revision)
         tables = digest_texts(directory.renewed(connection))
@@ -75,6 +98,20 @@ def heal(
         stored.end(connection, world.environment, now, by)
     world.recall.learn(applied, accepted)
     return revision
+
+
+def _check_ack(
+    world: World, accepted: Known, last: AuditRecord, ack: Acknowledged, now: datetime
+) -> None:
+    """Raise `AckByOtherRoot` where the trail could not show that these owners may acknowledge.
+
+    A heal is judged by the root that judged its rows; the branch may hold a newer one by now.
+    """
+    (envelope,) = [one.envelope for one in accepted.roots if one.version == last.root_version]
+    role = parse_root(parse(envelope).payload).release_role(world.environment)
+    count = core.tally(role.for_document(ack.sha256), ack.signers, now=now)
+    if count.signers != ack.signers or len(count.owners) < role.threshold:
+        raise AckByOtherRoot(last.root_version)
 
 
 def _put_right(world: World, before: Applied, seen: Drift) -> AuditRecord:

@@ -105,11 +105,12 @@ class Teller:
             self._wrong = (ready.reason, ready.observed_commit)
         held = said.get(ConditionType.HELD)
         self._frozen_here = held is not None and held.reason == HOST_FREEZE
+        self._drifted = said.get(ConditionType.DRIFTED)
 
     def tell(self, facts: Facts) -> tuple[Happened, ...]:
         """Return the events of a turn that say something new."""
         applied = (self._applied(facts, one) for one in facts.revisions)
-        return (*applied, *self._host_freeze(facts), *self._error(facts))
+        return (*applied, *self._host_freeze(facts), *self._drift(facts), *self._error(facts))
 
     def _host_freeze(self, facts: Facts) -> Iterable[Happened]:
         """Tell of a file that freezes this host; other holds are told by whoever places them."""
@@ -122,6 +123,19 @@ class Teller:
         else:
             told = {"kind": found.kind, "reason": found.reason}
             yield Happened(Event.SUSPENDED, facts.now, str(found), actor=found.actor, facts=told)
+
+    def _drift(self, facts: Facts) -> Iterable[Happened]:
+        """Tell of drift that is new or another one, and of its end."""
+        found = next((one for one in facts.extra if one.type is ConditionType.DRIFTED), None)
+        if found is None:
+            return
+        before, self._drifted = self._drifted, found
+        if found.status is ConditionStatus.TRUE:
+            if before is None or (before.reason, before.message) != (found.reason, found.message):
+                told = {"code": found.reason, "hint": found.hint}
+                yield Happened(Event.DRIFTED, facts.now, found.message, facts=told)
+        elif before is not None and before.status is ConditionStatus.TRUE:
+            yield Happened(Event.DRIFT_ENDED, facts.now, found.message)
 
     def _applied(self, facts: Facts, revision: AppliedRevision) -> Happened:
         return Happened(

@@ -8,12 +8,14 @@ nobody has to act on is tried again, when is the caller's business.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 
 from controller.adapters import gitpack
 from controller.adapters.postgres import transaction
 from controller.kernel.errors import ControllerError, Corrupt, Unavailable
 from controller.kernel.objects import Oid
 from controller.reconcile.cycle import converge
+from controller.reconcile.drifting import Tended
 from controller.reconcile.holds import HeldBack, all_of
 from controller.reconcile.standing import Facts, Teller, conditions, event_of
 from controller.reconcile.world import World
@@ -60,12 +62,27 @@ class Unexpected(Corrupt):
         )
 
 
+class Tend(Protocol):
+    """Tends to live rows that nobody declared, before a new commit is tried."""
+
+    def __call__(self, world: World, now: datetime, /, *, looks: bool) -> Tended:
+        """Say how they stand; `looks`: it is time to look at them."""
+        ...
+
+
+def _tend_to_nothing(_world: World, _now: datetime, *, looks: bool) -> Tended:
+    """Nobody looks at live rows."""
+    del looks
+    return Tended()
+
+
 @dataclass(frozen=True, slots=True)
 class Eyes:
     """What a turn looks with: the remote, the checks before a decision, and whom to tell."""
 
     look: Look = _look_at_nothing
     checks: tuple[Check, ...] = ()
+    tend: Tend = _tend_to_nothing
     owe: Owe = _owe_nobody
 
 
@@ -96,24 +113,28 @@ class Turns:
         """The events of the last turn."""
         return self._told
 
-    def take(self, *, asked: bool = False, expects_news: bool = False) -> Facts:
-        """Take a turn. `asked`: somebody wants what was refused judged again.
+    def take(
+        self, *, asked: bool = False, expects_news: bool = False, looks: bool = False
+    ) -> Facts:
+        """Take a turn. `asked`: somebody wants what was refused judged again; `looks`: live rows
+        are looked at.
 
         Raises only what keeps it from being written down; everything else is a fact.
         """
         self._told = ()
-        facts = self._find(asked=asked, expects_news=expects_news)
+        facts = self._find(asked=asked, expects_news=expects_news, looks=looks)
         self._final = facts if _is_final(facts.error) else None
         self._write_down(facts)
         return facts
 
-    def _find(self, *, asked: bool, expects_news: bool) -> Facts:
+    def _find(self, *, asked: bool, expects_news: bool, looks: bool) -> Facts:
         facts = Facts(self.world.clock.now(), self.world.environment)
         try:
             facts = self._look(facts, expects_news=expects_news)
+            facts, mended = self._tended(facts, looks=looks)
             if facts.error is not None:
                 return facts
-            before = self._unasked(facts.head) if not asked else None
+            before = self._unasked(facts.head) if not (asked or mended) else None
             if before is not None:
                 return replace(facts, error=before.error, settled=before.settled)
             return self._converge(facts)
@@ -147,6 +168,23 @@ class Turns:
                 facts = replace(facts, error=facts.error or error)
         return facts
 
+    def _tended(self, facts: Facts, *, looks: bool) -> tuple[Facts, bool]:
+        """Return also how live rows stand, and whether drift is over that may have been in the way.
+
+        They are looked at whatever is wrong with the branch.
+        """
+        try:
+            found = self.eyes.tend(self.world, facts.now, looks=looks)
+        except ControllerError as error:
+            return replace(facts, error=facts.error or error), False
+        done = replace(
+            facts,
+            extra=(*facts.extra, *found.conditions),
+            revisions=found.revisions,
+            error=facts.error or found.error,
+        )
+        return done, found.is_over
+
     def _held(self, facts: Facts) -> Facts:
         """Return what holds, also where nothing waits to be let in; write down what is over."""
         found = all_of(self.world, facts.now)
@@ -172,11 +210,12 @@ class Turns:
                 if outcome.revision is not None:
                     revisions.append(outcome.revision)
         except ControllerError as error:
-            return replace(facts, error=error, revisions=tuple(revisions))
+            return replace(facts, error=error, revisions=(*facts.revisions, *revisions))
         finally:
             if published:
                 gitpack.start(self.world.repository.git_dir)
-        return replace(facts, head=commit, settled=True, revisions=tuple(revisions))
+        done = (*facts.revisions, *revisions)
+        return replace(facts, head=commit, settled=True, revisions=done)
 
     def _write_down(self, facts: Facts) -> None:
         """Write conditions and events where they are new: an unchanged world leaves no trace."""

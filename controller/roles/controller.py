@@ -40,6 +40,8 @@ class Cadence:
     poll_seconds: float = 15.0
     poll_jitter: float = 0.1
     renew_seconds: float = 20.0
+    drift_seconds: float = 300.0
+    """Live rows are looked at when a controller begins to lead, and so often from then on."""
 
 
 def _nothing() -> None:
@@ -177,7 +179,7 @@ class _Leader:
         self._controller = controller
         self._turns = Turns(world, controller.eyes)
         self._backoff = Backoff(controller.chance)
-        self._turn_due = self._renewal_due = time.monotonic()
+        self._turn_due = self._renewal_due = self._drift_due = time.monotonic()
         self._boundary: datetime | None = None
         self._compared_at: datetime | None = None
         self._head: Oid | None = None
@@ -188,7 +190,7 @@ class _Leader:
         try:
             while True:
                 self._renew()
-                rung |= self._passed()
+                rung |= self._passed() | self._drifts()
                 if rung or time.monotonic() >= self._turn_due:
                     self._turn(rung)
                     self._controller.settled()
@@ -212,11 +214,20 @@ class _Leader:
         self._controller.watchers.say(Happened(Event.BOUNDARY, now, words))
         return frozenset({Cause.BOUNDARY})
 
+    def _drifts(self) -> frozenset[Cause]:
+        """Return whether it is time to look at live rows."""
+        now = time.monotonic()
+        if now < self._drift_due:
+            return frozenset()
+        self._drift_due = now + self._controller.cadence.drift_seconds
+        return frozenset({Cause.DRIFT})
+
     def _turn(self, rung: frozenset[Cause]) -> None:
         world = self._world
         wake = wakes.read(world.connection, world.environment)
         asked = wake.is_due or bool(rung & {Cause.REQUEST, Cause.BOUNDARY})
-        facts = self._turns.take(asked=asked, expects_news=wake.is_due)
+        looks = wake.is_due or bool(rung & {Cause.REQUEST, Cause.DRIFT})
+        facts = self._turns.take(asked=asked, expects_news=wake.is_due, looks=looks)
         if isinstance(facts.error, Fenced):
             raise facts.error
         for told in self._turns.told:
@@ -244,7 +255,7 @@ class _Leader:
 
     def _left(self) -> float:
         """Return how long may be waited until something is due."""
-        left = min(self._turn_due, self._renewal_due) - time.monotonic()
+        left = min(self._turn_due, self._renewal_due, self._drift_due) - time.monotonic()
         if self._boundary is not None:
             left = min(left, (self._boundary - self._world.clock.now()).total_seconds())
         return max(0.0, left)

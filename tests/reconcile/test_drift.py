@@ -6,7 +6,8 @@ import pytest
 
 from controller.audit.state import LiveBundleDiffers
 from controller.reconcile import drift
-from controller.reconcile.drift import Drift, Kind, RowsUnaccountable
+from controller.reconcile.drift import RowsUnaccountable
+from controller.reconcile.drifted import ColumnDrift, Drift, Kind
 from controller.stores.directory import digest
 from tests.support.world import NEW_RANGE, OTHER_RANGE, Shop
 
@@ -35,7 +36,7 @@ def told(found: Drift) -> list[tuple[object, ...]]:
     ]
 
 
-def dict_of(columns: Iterable[drift.ColumnDrift]) -> dict[str, tuple[str | None, str | None]]:
+def dict_of(columns: Iterable[ColumnDrift]) -> dict[str, tuple[str | None, str | None]]:
     return {one.column: (one.declared, one.stored) for one in columns}
 
 

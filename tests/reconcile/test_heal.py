@@ -10,7 +10,7 @@ from controller.authoring.starting import AUDIT
 from controller.reconcile import drift
 from controller.reconcile.apply import digest_texts
 from controller.reconcile.cycle import publish_owed
-from controller.reconcile.drift import Drift
+from controller.reconcile.drifted import Drift
 from controller.reconcile.heal import DriftMoved, heal
 from controller.reconcile.proof import prove_database, prove_git
 from controller.stores.control import drift as stored
