@@ -26,7 +26,11 @@ from controller.reconcile.succession import (
 )
 from controller.source.budget import TOO_COSTLY
 from controller.trust import history
+from controller.trust.core import Role
+from controller.trust.envelope import parse
 from controller.trust.history import Accepted, RollbackReason, RollbackRefused
+from controller.trust.keys import PublicKey
+from controller.trust.root import parse_root
 
 ENVIRONMENTS_MAX = 256
 
@@ -121,17 +125,33 @@ def _check_return(objects: History, known: Accepted, offered: SignedRelease, now
 def _releases_before(objects: History, offered: SignedRelease) -> list[Earlier]:
     """Return the different releases before the offered one, by when they first stood there."""
     found: dict[Digest, Earlier] = {}
-    look = earlier_releases(objects, offered)
+    look = earlier_releases(objects, offered, former=list(_former_roles(objects, offered)))
     for commit, folder in _folders_of(objects, offered.commit, look.back):
         with _passing_over():
             one = look.at(commit, folder)
             # The newest commits may hold the offered one itself.
-            is_other = one is not None and (found or one.digest != offered.verified.digest)
-            if one is not None and is_other and isinstance(one.said, ReleaseStatement):
+            # What its owners never signed no controller has accepted.
+            if one is None or not one.counts or not isinstance(one.said, ReleaseStatement):
+                continue
+            if found or one.digest != offered.verified.digest:
                 # One that came back counts where it stood first: walking on it is met again.
                 found.pop(one.digest, None)
                 found[one.digest] = one
     return list(found.values())[::-1]
+
+
+def _former_roles(objects: History, offered: SignedRelease) -> Iterator[Role[PublicKey]]:
+    """Yield the different roles that signed the environment's releases under earlier roots."""
+    view, environment = View(objects, offered.tree), offered.statement.environment
+    seen = [offered.root.root.release_role(environment)]
+    for version in range(1, offered.root.root.version):
+        with suppress(Refused, Untrusted):
+            envelope = view.read(layout.root_path(version))
+            document = parse_root(parse(envelope).payload) if envelope is not None else None
+            role = document.release.get(environment) if document is not None else None
+            if role is not None and role not in seen:
+                seen.append(role)
+                yield role
 
 
 def _folders_of(objects: History, commit: Oid, back: Lookback) -> Iterator[tuple[Oid, Oid]]:

@@ -7,7 +7,7 @@ for is bounded. A release is vouched for where one that is vouched for names it,
 signers' keys stand in the root; dates are not judged, because nothing is applied for that.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
@@ -35,6 +35,8 @@ class Earlier(NamedTuple):
     commit: Oid
     digest: Digest
     said: _Statement
+    counts: bool
+    """Whether it is vouched for, or its owners signed it under one of the former roles."""
 
     @property
     def statement(self) -> ReleaseStatement:
@@ -62,14 +64,20 @@ class EarlierReleases:
         role: Role[PublicKey],
         offered: ReleaseStatement,
         digest: Digest,
+        *,
+        former: Sequence[Role[PublicKey]] = (),
     ) -> None:
-        """Start from a release that its signers signed: it and those it names are vouched for."""
+        """Start from a release that its signers signed: it and those it names are vouched for.
+
+        `former` are the roles of earlier roots; what they tell makes nothing cost less.
+        """
         self._history, self._role = history, role
         self.path = layout.release_dir(environment)
         self.back = Lookback(history, self.path)
         self._budget = ReleasesBudget()
         self._files: dict[Oid, _File | None] = {}
-        self._said: dict[Digest, _Statement] = {}
+        self._former = former
+        self._said: dict[Digest, tuple[_Statement, bool]] = {}
         self._vouched = {digest, *_names(offered)}
 
     def at(self, commit: Oid, folder: Oid) -> Earlier | None:
@@ -91,7 +99,7 @@ class EarlierReleases:
         if digest not in self._said:
             whole = replace(read[0], signatures=signatures)
             self._said[digest] = self._judge(commit, digest, whole)
-        return Earlier(commit, digest, self._said[digest])
+        return Earlier(commit, digest, *self._said[digest])
 
     def _file(self, commit: Oid, entry: Entry, read: list[Envelope]) -> _File | None:
         """Return what is needed of an envelope; one that is read now is added to `read`, too."""
@@ -112,21 +120,23 @@ class EarlierReleases:
         self._files[entry.oid] = file
         return file
 
-    def _judge(self, commit: Oid, digest: Digest, found: Envelope) -> _Statement:
+    def _judge(self, commit: Oid, digest: Digest, found: Envelope) -> tuple[_Statement, bool]:
         size_bytes = len(found.payload)
-        vouched = digest in self._vouched
+        vouched = counts = digest in self._vouched
         if not vouched:
             self._budget.judge(commit, size_bytes)
-            vouched = _is_signed(found, digest, self._role)
+            accepted = _Accepted(found)
+            vouched = accepted.meets(self._role, digest)
+            counts = vouched or any(accepted.meets(role, digest) for role in self._former)
         try:
             statement = release.parse(found.payload)
         except Refused as error:
             error.__cause__ = error.__context__ = None  # They would keep the payload.
-            return error.with_traceback(None)
+            return error.with_traceback(None), False
         if vouched:
             self._budget.vouched(size_bytes)
             self._vouched.update(_names(statement))
-        return replace(statement, bundles=())
+        return replace(statement, bundles=()), counts
 
 
 def _names(statement: ReleaseStatement) -> Iterable[Digest]:
@@ -135,11 +145,25 @@ def _names(statement: ReleaseStatement) -> Iterable[Digest]:
     return [one.sha256 for one in named if one is not None]
 
 
-def _is_signed(found: Envelope, digest: Digest, role: Role[PublicKey]) -> bool:
-    """Whether enough owners signed, each by a signature that names their key; dates aside."""
-    message, role = found.message(), role.for_document(digest)
-    first: dict[str | None, bytes] = {}
-    for one in found.signatures:
-        first.setdefault(one.keyid, one.sig)
-    named = [key for key in role.keys if key.id in first]
-    return core.is_still_met(role, [one.id for one in named if one.accepts(message, first[one.id])])
+class _Accepted:
+    """The signatures of an envelope that name their key, each checked once; dates aside."""
+
+    def __init__(self, found: Envelope) -> None:
+        self._message = found.message()
+        self._first: dict[str | None, bytes] = {}
+        for one in found.signatures:
+            self._first.setdefault(one.keyid, one.sig)
+        self._known: dict[PublicKey, bool] = {}
+
+    def meets(self, role: Role[PublicKey], digest: Digest) -> bool:
+        """Whether enough owners of a role signed."""
+        role = role.for_document(digest)
+        return core.is_still_met(role, [one.id for one in role.keys if self._is_by(one)])
+
+    def _is_by(self, key: PublicKey) -> bool:
+        signature = self._first.get(key.id)
+        if signature is None:
+            return False
+        if key not in self._known:
+            self._known[key] = key.accepts(self._message, signature)
+        return self._known[key]

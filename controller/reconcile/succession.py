@@ -5,7 +5,7 @@ replaced before we looked: each is believed because its successor names its dige
 them is applied. So a controller that slept finds its way without skipping a serial.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -26,8 +26,9 @@ from controller.reconcile.roots import roots_after
 from controller.source import history as facts
 from controller.source.budget import TOO_COSTLY
 from controller.trust import history, root
-from controller.trust.core import ThresholdNotMet
+from controller.trust.core import Role, ThresholdNotMet
 from controller.trust.history import Accepted, Candidate, Judgement, ReleaseId
+from controller.trust.keys import PublicKey
 from controller.trust.rollback import RollbackAuthority, by_commit, by_statement
 from controller.trust.root import NoRole, Root, TrustedRoot
 from controller.trust.verify import Verified
@@ -277,11 +278,14 @@ def _earlier(repository: GitRepository, offered: SignedRelease) -> Iterator[Earl
             yield found
 
 
-def earlier_releases(history: History, offered: SignedRelease) -> EarlierReleases:
+def earlier_releases(
+    history: History, offered: SignedRelease, *, former: Sequence[Role[PublicKey]] = ()
+) -> EarlierReleases:
     """Return a look at the releases before one whose signatures hold."""
     environment = offered.statement.environment
     role = offered.root.root.release_role(environment)
-    return EarlierReleases(history, environment, role, offered.statement, offered.verified.digest)
+    statement, digest = offered.statement, offered.verified.digest
+    return EarlierReleases(history, environment, role, statement, digest, former=former)
 
 
 def candidate(

@@ -1,14 +1,19 @@
 """What an earlier release costs: nothing where somebody vouches for it, and little otherwise."""
 
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from controller.artifacts.layout import BundleId
 from controller.artifacts.release import LiveBundle, ReleaseStatement
 from controller.authoring.chain import check_chain
+from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import sha256
 from controller.source.budget import RELEASES_BYTES, HistoryTooHeavy
+from controller.trust.history import Equivocation
+from tests.reconcile.test_decide import rotate
 from tests.support.world import TWO, Shop
 
 BUNDLES = 1800
@@ -99,3 +104,42 @@ def test_a_signer_who_adds_an_envelope_adds_little(drawer: Shop) -> None:
         )
 
     check(drawer)
+
+
+def replaced(drawer: Shop, *, by: Sequence[str], then_by: Sequence[str] = TWO) -> None:
+    """Merge a release, and then another one of the same number."""
+    first = drawer.released[-1]
+    drawer.release(drawer.next_release(), by=by)
+    drawer.released[:] = [first]
+    drawer.clock.advance(timedelta(minutes=1))
+    drawer.release(drawer.next_release(), by=then_by)
+
+
+def test_a_release_that_too_few_signed_takes_no_number(drawer: Shop) -> None:
+    replaced(drawer, by=("alice",))
+
+    check(drawer)
+
+
+def test_a_release_that_was_signed_and_replaced_is_told(drawer: Shop) -> None:
+    replaced(drawer, by=TWO)
+
+    with pytest.raises(Equivocation):
+        check(drawer)
+
+
+def test_a_release_that_was_signed_under_an_earlier_root_keeps_its_number(drawer: Shop) -> None:
+    bob = drawer.signer("bob").public.id
+    first = drawer.released[-1]
+    drawer.release(drawer.next_release(), by=("alice", "bob"))
+
+    def without_bob(document: dict[str, Any]) -> None:
+        document["roles"]["release"][ENVIRONMENT]["keys"].remove(bob)
+
+    rotate(drawer, without_bob, by=("alice", "carol"))
+    drawer.released[:] = [first]
+    drawer.clock.advance(timedelta(minutes=1))
+    drawer.release(drawer.next_release(), by=("alice", "carol"))
+
+    with pytest.raises(Equivocation):
+        check(drawer)
