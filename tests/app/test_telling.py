@@ -14,7 +14,8 @@ from tests.support.receivers import SECRET, secret_file
 
 HEAD = f'[trust]\nroot = "1.root.json"\nroot_sha256 = "{"0" * 64}"\n'
 SLACK = '[[notify]]\nname = "team"\nkind = "slack"\nurl_file = "address"\n'
-FORGE = '[[notify]]\nname = "forge"\nkind = "github"\ntoken_file = "secret"\nrepository = "bank/a"\n'
+LOGIN = 'token_file = "secret"\nrepository = "bank/files"\n'
+FORGE = f'[[notify]]\nname = "forge"\nkind = "github"\n{LOGIN}'
 
 
 def settings(folder: Path, text: str) -> Settings:
