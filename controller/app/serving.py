@@ -17,12 +17,12 @@ from controller.adapters.files import write_file
 from controller.adapters.workers import Beats
 from controller.app import following, looking, telling, wiring
 from controller.app.host import artifact_repository
+from controller.app.observing import Observed, observed
 from controller.app.settings import Settings
 from controller.audit.commit import reference
 from controller.kernel.errors import Refused
 from controller.kernel.instants import Clock
 from controller.reconcile import vigil
-from controller.reconcile.drifting import Mode, Rules, Tender
 from controller.reconcile.standing import Facts
 from controller.reconcile.turn import Eyes
 from controller.reconcile.world import World
@@ -65,8 +65,11 @@ def serve_controller(settings: Settings, beats: Beats, say: Say) -> None:
     with _alone(state), _signals(bell), ExitStack() as stack:
         clock = SystemClock()
         follower = following.follower(settings, stopped=bell.stops)
-        beside = _Beside(clock, say)
+        holder = f"{settings.controller.name}@{_installation(state)}"
+        shown = observed(settings, say)
+        beside = _Beside(clock, shown)
         companions = _companions(settings, follower, bell, beside)
+        companions += shown.companions(holder)
         if settings.notify:
             companions.append(_deliverer(settings, beside))
 
@@ -76,6 +79,7 @@ def serve_controller(settings: Settings, beats: Beats, say: Say) -> None:
                 stack.callback(one.stop)
 
         def seen(facts: Facts) -> None:
+            shown.seen(facts)
             for one in companions:
                 if isinstance(one, Deliverer) or (facts.revisions and isinstance(one, Upkeep)):
                     one.ask()
@@ -85,33 +89,21 @@ def serve_controller(settings: Settings, beats: Beats, say: Say) -> None:
                 bell.ring(Cause.STOP)  # nobody keeps us any more
 
         Controller(
-            open_world=lambda: wiring.world(settings, signs=True),
+            open_world=shown.world,
             clock=clock,
             process=f"{socket.gethostname()} pid {os.getpid()}",
-            holder=f"{settings.controller.name}@{_installation(state)}",
+            holder=holder,
             bell=bell,
             chance=SystemRandom(),
             cadence=_cadence(settings),
-            eyes=replace(
-                _eyes(follower), owe=telling.owe(settings), tend=_tender(settings).tend
-            ),
-            watchers=Watchers(beat=beat, say=say, seen=seen, settled=accompany),
+            eyes=replace(_eyes(follower, shown), owe=telling.owe(settings)),
+            watchers=Watchers(beat=beat, say=shown.say, seen=seen, settled=accompany),
         ).run()
 
 
 def _cadence(settings: Settings) -> Cadence:
     daemon = settings.daemon
-    return Cadence(
-        daemon.poll_seconds,
-        daemon.poll_jitter,
-        daemon.renew_seconds,
-        settings.drift.interval_seconds,
-    )
-
-
-def _tender(settings: Settings) -> Tender:
-    drift = settings.drift
-    return Tender(Rules(Mode(drift.mode), drift.heal_max_rows, drift.heal_per_hour))
+    return Cadence(daemon.poll_seconds, daemon.poll_jitter, daemon.renew_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +111,12 @@ class _Beside:
     """What every thread beside the loop is made with."""
 
     clock: Clock
-    say: Say
+    shown: Observed
 
     @property
     def facts(self) -> dict[str, Any]:
-        return {"backoff": Backoff(SystemRandom()), "clock": self.clock, "say": self.say}
+        say = self.shown.say
+        return {"backoff": Backoff(SystemRandom()), "clock": self.clock, "say": say}
 
 
 def _companions(
@@ -143,21 +136,23 @@ def _companions(
         return [listener, Watcher(git_dir, branch, bell, **beside.facts)]
     remote = following.audit_remote(settings)
     audit = (remote, reference(settings.controller.name)) if remote is not None else None
-    return [listener, Upkeep(follower.mirror, audit, stopped=bell.stops, **beside.facts)]
+    pushed = beside.shown.metrics.pushed
+    upkeep = Upkeep(follower.mirror, audit, stopped=bell.stops, pushed=pushed, **beside.facts)
+    return [listener, upkeep]
 
 
 def _deliverer(settings: Settings, beside: _Beside) -> Companion:
     environment, senders = settings.controller.environment, telling.senders(settings)
     return Deliverer(
         lambda: wiring.database(settings, migrate=False),
-        Postman(environment, senders, beside.clock, SystemRandom(), beside.say),
+        Postman(environment, senders, beside.clock, SystemRandom(), beside.shown.say),
         telling.targets(settings),
         **beside.facts,
     )
 
 
-def _eyes(follower: Follower | None) -> Eyes:
-    checks = (vigil.is_fresh, vigil.clock_is_right)
+def _eyes(follower: Follower | None, shown: Observed) -> Eyes:
+    checks = (shown.is_fresh, vigil.clock_is_right)
     if follower is None:
         return Eyes(checks=checks)
 

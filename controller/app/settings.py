@@ -203,15 +203,11 @@ class DaemonSection(_Section):
     stop_seconds: float = Field(default=30, gt=0, description="how long a role may take to end")
 
 
-class DriftSection(_Section):
-    """What is done about live rows that nobody declared."""
+class TelemetrySection(_Section):
+    """What shows how a controller is doing, besides its log."""
 
-    mode: Literal["report", "ack", "heal"] = Field(
-        default="report", description="say it; heal when owners signed for it; heal unasked"
-    )
-    interval_seconds: float = Field(default=300, ge=1, le=86_400)
-    heal_max_rows: int = Field(default=100, ge=1, description="more wait for the owners")
-    heal_per_hour: int = Field(default=3, ge=1, description="more wait for the owners")
+    metrics_host: str = Field(default="127.0.0.1", min_length=1)
+    metrics_port: int | None = Field(default=None, ge=0, le=65_535)
 
 
 class OidcSection(_Section):
@@ -337,13 +333,13 @@ class Settings(BaseSettings):
     database: DatabaseSection = DatabaseSection()
     daemon: DaemonSection = DaemonSection()
     guards: GuardSection = GuardSection()
-    drift: DriftSection = DriftSection()
     commits: CommitsSection = CommitsSection()
     heartbeat: HeartbeatSection = HeartbeatSection()
     windows: tuple[WindowSection, ...] = ()
     api: ApiSection = ApiSection()
     webhooks: WebhooksSection = WebhooksSection()
     notify: tuple[NotifySection, ...] = ()
+    telemetry: TelemetrySection = TelemetrySection()
     folder: Path = Field(default=Path(), exclude=True, description="where relative paths start")
 
     @classmethod

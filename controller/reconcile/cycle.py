@@ -21,6 +21,7 @@ from controller.artifacts import layout, walk
 from controller.audit.publish import Published, publish
 from controller.kernel.errors import Refused
 from controller.kernel.objects import Oid
+from controller.kernel.stages import Stage
 from controller.plan.guards import GuardTripped
 from controller.reconcile.again import insist
 from controller.reconcile.apply import apply
@@ -90,17 +91,19 @@ def run_pass(world: World) -> Outcome:
         return Outcome(target, None, None, publish_owed(world))
     with collector.resting():
         try:
-            decision = decide(world, before, target, now)
-            check_trail(world, decision.succession.release.root.root)
-            if decision.held:
-                raise GuardTripped(decision.trips, plan=decision.plan.digest)
-            check_holds(world, now)
+            with world.staged(Stage.DECIDE):
+                decision = decide(world, before, target, now)
+                check_trail(world, decision.succession.release.root.root)
+                if decision.held:
+                    raise GuardTripped(decision.trips, plan=decision.plan.digest)
+                check_holds(world, now)
             check_drift(world, decision)
         except Refused:
             world.recall.hashed.refused()
             _keep_roots(world, before, target, now)
             raise
-        revision = apply(world, decision)
+        with world.staged(Stage.APPLY):
+            revision = apply(world, decision)
     return Outcome(target, revision, decision, publish_owed(world))
 
 
@@ -167,10 +170,11 @@ def publish_owed(world: World) -> Published:
     if world.signer is None:
         with transaction(world.connection):
             return Published((), outbox.queued(world.connection, OutboxKind.AUDIT_COMMIT))
-    return publish(
-        world.connection,
-        world.repository,
-        world.signer,
-        world.controller,
-        last=world.recall.written,
-    )
+    with world.staged(Stage.PUBLISH):
+        return publish(
+            world.connection,
+            world.repository,
+            world.signer,
+            world.controller,
+            last=world.recall.written,
+        )

@@ -14,6 +14,7 @@ from controller.adapters import gitpack
 from controller.adapters.postgres import transaction
 from controller.kernel.errors import ControllerError, Corrupt, Unavailable
 from controller.kernel.objects import Oid
+from controller.kernel.stages import Stage
 from controller.reconcile.cycle import converge
 from controller.reconcile.drifting import Tended
 from controller.reconcile.holds import HeldBack, all_of
@@ -154,7 +155,8 @@ class Turns:
         """
         try:
             facts = self._held(facts)
-            self.eyes.look(self.world, expects_news)
+            with self.world.staged(Stage.LOOK):
+                self.eyes.look(self.world, expects_news)
         except ControllerError as error:
             facts = replace(facts, error=error)
         try:
@@ -163,7 +165,8 @@ class Turns:
             return replace(facts, error=facts.error or error)
         for check in self.eyes.checks:
             try:
-                facts = replace(facts, extra=(*facts.extra, *check(self.world, facts.now)))
+                with self.world.staged(Stage.CHECK):
+                    facts = replace(facts, extra=(*facts.extra, *check(self.world, facts.now)))
             except ControllerError as error:
                 facts = replace(facts, error=facts.error or error)
         return facts

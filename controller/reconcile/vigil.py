@@ -4,7 +4,7 @@ A frozen branch is one that does not move: so whether its heartbeat is in time, 
 clock can be believed, is asked at every turn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from controller.reconcile.clock import check_clock
@@ -34,9 +34,12 @@ def look(world: World, before: Applied | None, now: datetime) -> Freshness:
     )
 
 
-def is_fresh(world: World, now: datetime) -> Sequence[Condition]:
+def is_fresh(
+    world: World, now: datetime, *, heard: Callable[[Freshness], None] = lambda _: None
+) -> Sequence[Condition]:
     """Return the condition `Stale`; raises nothing for what its heartbeat says."""
     found = look(world, control.read_applied(world.connection, world.environment), now)
+    heard(found)
     status = ConditionStatus.TRUE if found.is_stale else ConditionStatus.FALSE
     return (Condition(ConditionType.STALE, status, found.reason, found.message, found.hint),)
 

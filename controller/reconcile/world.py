@@ -11,6 +11,7 @@ from controller.adapters.postgres import Connection
 from controller.kernel.errors import Refused
 from controller.kernel.instants import Clock
 from controller.kernel.objects import Oid
+from controller.kernel.stages import Staged, unwatched
 from controller.plan.guards import Limits
 from controller.reconcile.leading import Lead, leading
 from controller.reconcile.rails import Rails
@@ -65,6 +66,8 @@ class World:
     """When this host lets new revisions in."""
     host_folder: Path | None = None
     """Where a file may freeze this host."""
+    staged: Staged = unwatched
+    """Who watches how long each stage takes."""
     recall: Recall = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -44,9 +44,8 @@ class Upkeep(Companion):
     def work(self) -> None:
         """Do what is due, then wait until something is."""
         self._due.clear()
-        if self._audit is not None and push_branch(
-            self._mirror, *self._audit, stopped=self._stopped
-        ):
+        if self._audit is not None:
+            push_branch(self._mirror, *self._audit, stopped=self._stopped)
             self._pushed()
         self._mirror.tidy()
         self.went_well()

@@ -1,6 +1,7 @@
 """Effects a revision owes the world: written in its transaction, done after it, never lost."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,14 @@ from controller.adapters.postgres import Connection
 from controller.kernel.canonical import Json, canonical
 from controller.stores.control.model import OutboxKind, OutboxRow
 from controller.stores.control.statements import QUERIES, every, one, run
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many effects of a kind are owed, and when the first of them is due, or was."""
+
+    depth: int
+    due_at: datetime
 
 
 def enqueue_record(
@@ -25,6 +34,12 @@ def enqueue(connection: Connection[Any], kind: str, payload: Json, due_at: datet
     row = one(connection, QUERIES["enqueue"], facts | {"due_at": due_at})
     assert row is not None, "RETURNING gives a row"
     return int(row["id"])
+
+
+def survey(connection: Connection[Any]) -> dict[str, Waiting]:
+    """Return what is owed by kind; a kind of which nothing is owed is left out."""
+    rows = every(connection, QUERIES["survey_outbox"], {})
+    return {row["kind"]: Waiting(row["depth"], row["due_at"]) for row in rows}
 
 
 def claim(

@@ -385,3 +385,8 @@ SELECT controller.refuse_held(%(environment)s, %(now)s);
 
 -- name: wait_for_applies
 SELECT pg_advisory_xact_lock(hashtextextended('countersign hold ' || %(environment)s, 0));
+
+-- name: survey_outbox
+SELECT kind, count(*) AS depth, min(due_at) AS due_at
+  FROM controller.outbox
+ WHERE state = 'queued' GROUP BY kind;
