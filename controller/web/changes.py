@@ -1,7 +1,6 @@
 """What changed since a revision, page by page, for whoever keeps a copy of the directory."""
 
 import re
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -14,19 +13,12 @@ from controller.stores.directory.tables import STORE_TABLES
 from controller.web import reading
 from controller.web.access import Scope
 from controller.web.envelope import answer
-from controller.web.problems import BadRequest, RequestRefused
+from controller.web.problems import BadRequest
 from controller.web.reading import Number, Whole, Wire
 from controller.web.services import Services
 
 _PLACE = re.compile(rf"^({'|'.join(STORE_TABLES)})\.([0-9a-f]{{16}})$")
 _KEY_BITS = 64
-
-
-class AheadOfProduction(RequestRefused):
-    """A copy is of a revision that is not there: production was restored, or is another one."""
-
-    code = "changes.ahead"
-    status = HTTPStatus.CONFLICT
 
 
 class ChangesQuery(Wire):
@@ -54,13 +46,10 @@ class Changes:
 
     def _page(self, query: ChangesQuery, after: Place | None) -> Response:
         services = self._services
-        try:
-            with services.database() as connection:
-                page = revisions.changes(
-                    connection, services.environment, query.since, after=after, limit=query.limit
-                )
-        except revisions.UnknownRevision as error:
-            raise AheadOfProduction(str(error), hint=error.hint) from None
+        with services.database() as connection:
+            page = revisions.changes(
+                connection, services.environment, query.since, after=after, limit=query.limit
+            )
         following = page.following
         return answer(
             {

@@ -19,6 +19,7 @@ from controller.kernel.errors import (
     Unclean,
     Untrusted,
 )
+from controller.reconcile.changes import UnknownRevision
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
@@ -162,6 +163,7 @@ def rendered(members: Mapping[str, object]) -> bytes:
 
 _OURS = HTTPStatus.INTERNAL_SERVER_ERROR
 _BRANCHES: Sequence[tuple[type[ControllerError], HTTPStatus]] = (
+    (UnknownRevision, HTTPStatus.CONFLICT),
     (DeadlinePassed, HTTPStatus.GATEWAY_TIMEOUT),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (Untrusted, HTTPStatus.FORBIDDEN),

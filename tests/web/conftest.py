@@ -30,6 +30,18 @@ def api(town_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api
         yield running
 
 
+@pytest.fixture(scope="package")
+def hearing(town_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """Return a server that hears webhooks, too."""
+    folder = tmp_path_factory.mktemp("hearing")
+    (folder / "hook").write_text("x" * 32)
+    (folder / "hook").chmod(0o600)
+    with serving(
+        settings(folder, town_url, '[webhooks.github]\nsecret_file = "hook"\n')
+    ) as running:
+        yield running
+
+
 @pytest.fixture
 def town(database_url: str) -> Iterator[Town]:
     """Return a directory of `ROWS` that a test may change."""

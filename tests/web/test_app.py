@@ -296,7 +296,7 @@ def test_changes_are_told_page_by_page_and_then_as_they_come(town: Town, own_api
     }
     assert own_api.get(f"/v1/changes?since={page['revision']}").json["changes"] == []
     ahead = own_api.get("/v1/changes?since=99")
-    assert (ahead.status, ahead.json["code"]) == (409, "changes.ahead")
+    assert (ahead.status, ahead.json["code"]) == (409, "changes.unknown_revision")
     assert own_api.get("/v1/resolve/bic/OLDRDEFF").status == 404
 
 
