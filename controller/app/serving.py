@@ -23,6 +23,7 @@ from controller.audit.commit import reference
 from controller.kernel.errors import Refused
 from controller.kernel.instants import Clock
 from controller.reconcile import vigil
+from controller.reconcile.drifting import Mode, Rules, Tender
 from controller.reconcile.standing import Facts
 from controller.reconcile.turn import Eyes
 from controller.reconcile.world import World
@@ -96,14 +97,26 @@ def serve_controller(settings: Settings, beats: Beats, say: Say) -> None:
             bell=bell,
             chance=SystemRandom(),
             cadence=_cadence(settings),
-            eyes=replace(_eyes(follower, shown), owe=telling.owe(settings)),
+            eyes=replace(
+                _eyes(follower, shown), owe=telling.owe(settings), tend=_tender(settings).tend
+            ),
             watchers=Watchers(beat=beat, say=shown.say, seen=seen, settled=accompany),
         ).run()
 
 
 def _cadence(settings: Settings) -> Cadence:
     daemon = settings.daemon
-    return Cadence(daemon.poll_seconds, daemon.poll_jitter, daemon.renew_seconds)
+    return Cadence(
+        daemon.poll_seconds,
+        daemon.poll_jitter,
+        daemon.renew_seconds,
+        settings.drift.interval_seconds,
+    )
+
+
+def _tender(settings: Settings) -> Tender:
+    drift = settings.drift
+    return Tender(Rules(Mode(drift.mode), drift.heal_max_rows, drift.heal_per_hour))
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,17 @@ class DaemonSection(_Section):
     stop_seconds: float = Field(default=30, gt=0, description="how long a role may take to end")
 
 
+class DriftSection(_Section):
+    """What is done about live rows that nobody declared."""
+
+    mode: Literal["report", "ack", "heal"] = Field(
+        default="report", description="say it; heal when owners signed for it; heal unasked"
+    )
+    interval_seconds: float = Field(default=300, ge=1, le=86_400)
+    heal_max_rows: int = Field(default=100, ge=1, description="more wait for the owners")
+    heal_per_hour: int = Field(default=3, ge=1, description="more wait for the owners")
+
+
 class TelemetrySection(_Section):
     """What shows how a controller is doing, besides its log."""
 
@@ -333,6 +344,7 @@ class Settings(BaseSettings):
     database: DatabaseSection = DatabaseSection()
     daemon: DaemonSection = DaemonSection()
     guards: GuardSection = GuardSection()
+    drift: DriftSection = DriftSection()
     commits: CommitsSection = CommitsSection()
     heartbeat: HeartbeatSection = HeartbeatSection()
     windows: tuple[WindowSection, ...] = ()
