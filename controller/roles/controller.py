@@ -246,6 +246,8 @@ class _Leader:
         if isinstance(facts.error, Unavailable):
             pause = self._backoff.next()
         elif not isinstance(facts.error, Corrupt):
+            if self._compared_at is None:
+                self._renewal_due = time.monotonic()  # people need not wait to see the first one
             self._compared_at = facts.now  # a refusal is the outcome of a comparison, too
         held = facts.holds.holding
         if held is not None and held.until is not None:  # whatever waits is let in to the second
