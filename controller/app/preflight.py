@@ -5,7 +5,9 @@ from controller.app.settings import Settings
 from controller.authoring.ack import PlanNotHeld
 from controller.kernel.canonical import Digest
 from controller.reconcile.decide import Decision
+from controller.reconcile.drift import look
 from controller.reconcile.preview import preview
+from controller.reconcile.world import World
 from controller.source.history import ancestry
 from controller.stores.control import store as control
 from controller.trust.history import RollbackReason, RollbackRefused, check_ancestry
@@ -33,12 +35,20 @@ def check_rollback(settings: Settings, serial: int, sha256: Digest) -> None:
         raise RollbackRefused(serial, before.serial_high, RollbackReason.NEVER_APPLIED)
 
 
+def _is_drift(world: World, digest: Digest) -> bool:
+    """Whether a digest is that of the live rows that drifted, as they are now."""
+    found = look(world)
+    return found is not None and found.digest == digest
+
+
 def check_ack(settings: Settings, plan: Digest) -> None:
     """Raise `PlanNotHeld` when no guard of this host stops such a plan; as the pass would, too.
 
-    One that enough owners have acknowledged already is still the one that the guard is about.
+    The digest of rows that drifted is one to acknowledge as well. One that enough owners have acknowledged already is still the one that the guard is about.
     """
     with wiring.world(settings) as world:
+        if _is_drift(world, plan):
+            return
         found = preview(world)
     stopped = found.plan.digest if isinstance(found, Decision) and found.trips else None
     if stopped != plan:

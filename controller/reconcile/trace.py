@@ -22,7 +22,7 @@ from controller.reconcile.places import Place, Places
 from controller.reconcile.resolve import NothingApplied
 from controller.reconcile.world import World
 from controller.stores.control import store as control
-from controller.stores.control.model import AppliedRevision
+from controller.stores.control.model import AppliedRevision, RevisionKind
 from controller.stores.directory import store as directory
 from controller.stores.directory.model import TraceRow
 from controller.stores.directory.resolve import DIGITS_MAX, DIGITS_MIN, NotAnIin
@@ -215,12 +215,19 @@ def _rows(
         keys += _range_of(world, asked.digits, at, revision)
     found = {}
     for key in dict.fromkeys(keys):
-        rows = directory.trace(world.connection, key.table, key.parts)
+        rows = _declared(world, directory.trace(world.connection, key.table, key.parts))
         if rows:
             found[key] = rows
     if len(found) > 1:
         raise AmbiguousKey(found)
     return next(iter(found.items()), (None, ()))
+
+
+def _declared(world: World, rows: tuple[TraceRow, ...]) -> tuple[TraceRow, ...]:
+    """Return the rows that somebody declared: what a heal took away stands in no file."""
+    ends = {row.until_revision for row in rows if row.until_revision is not None}
+    heals = {end for end in ends if _revision(world, end).kind is RevisionKind.HEAL}
+    return tuple(row for row in rows if row.until_revision not in heals)
 
 
 def _range_of(world: World, digits: str, at: datetime, revision: int | None) -> Iterable[Key]:
@@ -230,7 +237,7 @@ def _range_of(world: World, digits: str, at: datetime, revision: int | None) -> 
     spans = directory.spans_around(world.connection, digits)
     keys = [Key("ranges", (str(lo), str(hi))) for lo, hi in spans]
     for key in keys:
-        for row in directory.trace(world.connection, key.table, key.parts):
+        for row in _declared(world, directory.trace(world.connection, key.table, key.parts)):
             here = row.until_revision is None if revision is None else _is_served(row, revision)
             if here and row.window.contains(at):
                 return [key]

@@ -126,6 +126,7 @@ def test_a_sum_that_was_edited_is_found_though_all_rows_are_right(shop: Shop) ->
     assert table.live == table.recorded
 
 
+@pytest.mark.stops("insider.unwatched", "insider.rows")
 def test_rows_that_were_edited_together_with_their_sum_are_found(shop: Shop) -> None:
     run(shop, "UPDATE directory.participant SET name = 'Mallory' WHERE id = 'harbour-bank'")
     forge_sums(shop)
@@ -223,6 +224,7 @@ def test_the_digest_covers_rows_that_are_not_shown(shop: Shop) -> None:
     assert look(shop).digest != first.digest
 
 
+@pytest.mark.stops("insider.unwatched")
 def test_live_bundles_edited_along_with_the_rows_hide_nothing(shop: Shop) -> None:
     run(
         shop,

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
+import pytest
+
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import Digest
 from controller.reconcile import drift as looks
@@ -56,6 +58,7 @@ def names(loop: Running) -> list[str]:
     return [name for name in told if name.startswith(("drift.", "revision."))]
 
 
+@pytest.mark.stops("insider.unwatched")
 def test_drift_is_told_once_while_it_lasts_and_when_it_is_over(shop: Shop, shop_url: str) -> None:
     with tended(shop, shop_url) as loop:
         assert condition(loop).status is FALSE
@@ -74,6 +77,7 @@ def test_drift_is_told_once_while_it_lasts_and_when_it_is_over(shop: Shop, shop_
     assert [tuple(row) for row in rows] == [("gone",)]
 
 
+@pytest.mark.allows("insider.unwatched")
 def test_a_look_that_finds_everything_as_declared_writes_nothing(shop: Shop, shop_url: str) -> None:
     with tended(shop, shop_url) as loop:
         before = written(shop)

@@ -53,8 +53,14 @@ INSERT INTO {history} ({columns}, until_revision)
 SELECT {gone_columns}, least(greatest(revision, 1), %(revision)s - 1), %(revision)s FROM gone
 
 -- name: put_declared
+-- A row that was changed comes with the revision that it came with before; of one that was deleted
+-- nobody knows it any more.
 INSERT INTO {live} ({columns})
-SELECT {gone_columns}, %(revision)s FROM {declared} AS declared
+SELECT {gone_columns},
+       coalesce((SELECT max(gone.revision) FROM {history} AS gone
+                  WHERE gone.row_key = declared.row_key AND gone.until_revision = %(revision)s),
+                %(revision)s)
+  FROM {declared} AS declared
  WHERE NOT EXISTS (SELECT FROM {live} AS live
                     WHERE (live.row_key, live.effective_from)
                         = (declared.row_key, declared.effective_from))
