@@ -171,3 +171,16 @@ def test_what_others_did_in_between_is_not_held_against_the_serials(trail: Trail
     trail.rewrite(records)
 
     assert trail.prove().last == records[-1]
+
+
+def test_serials_that_others_started_again_go_on_from_there(trail: Trail) -> None:
+    """Controller two obeyed a reset, which the root no longer carries."""
+    again = forward(trail, 2, rules="other")
+    rules = digest_of("other")
+    ours = then(trail, again, RevisionKind.REPOLICY, 2, rules="other", policies_digest=rules)
+    trail.rewrite(renumbered([replace(again[-1], controller="two")]), controller="two")
+    kept = renumbered([*trail.records, ours[-1]])
+    records = then(trail, kept, RevisionKind.FORWARD, 3, rules="other")
+    trail.rewrite(records)
+
+    assert trail.prove().last == records[-1]
