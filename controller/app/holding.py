@@ -3,11 +3,19 @@
 import os
 import pwd
 import socket
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from controller.adapters.calendar import Schedule
+from controller.adapters.clock import SystemClock
 from controller.app.settings import Settings, ambient
+from controller.kernel.instants import Clock
 from controller.reconcile.windows import ChangeWindow, WindowKind, Windows
+
+if TYPE_CHECKING:
+    from controller.adapters.postgres import Connection
+    from controller.reconcile.holds import Holding
 
 
 def change_windows(settings: Settings) -> Windows:
@@ -38,3 +46,23 @@ def person() -> str:
         except KeyError:
             name = str(os.getuid())
     return f"{name}@{socket.gethostname()}"
+
+
+def clock() -> Clock:
+    """Return the clock of this host."""
+    return SystemClock()
+
+
+def in_force(
+    settings: Settings, connection: "Connection[Any] | None", now: datetime
+) -> "tuple[Holding, ...]":
+    """Return everything that holds, the strongest first."""
+    from controller.reconcile.holds import look  # noqa: PLC0415  loads the database's driver
+
+    environment, windows = settings.controller.environment, change_windows(settings)
+    return look(connection, environment, windows, host_folder(settings), now).all
+
+
+def of_this_host(settings: Settings, now: datetime) -> "tuple[Holding, ...]":
+    """Return what holds by this host's file and its windows; no database is asked."""
+    return in_force(settings, None, now)

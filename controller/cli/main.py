@@ -22,9 +22,9 @@ from controller.cli import (
     demo,
     diff,
     doctor,
-    drift,
     events,
     export,
+    freeze,
     heartbeat,
     history,
     import_,
@@ -41,8 +41,10 @@ from controller.cli import (
     shard,
     sign,
     status,
+    suspend,
     trace,
     validate,
+    windows,
 )
 from controller.cli.options import OutputOption
 from controller.cli.output import Output, complain, emit, emit_json
@@ -154,13 +156,22 @@ app.command("diff", epilog="Example: countersign diff production worktree -o jso
 app.command("status", epilog="Example: countersign status -o json")(status.status)
 app.command("history", epilog="Example: countersign history --limit 5")(history.history)
 app.command("events", epilog="Example: countersign events -f")(events.events)
+app.command("suspend", epilog="Example: countersign suspend --reason maintenance --for 2h")(
+    suspend.suspend
+)
+app.command("resume", epilog="Example: countersign resume --reason done")(suspend.resume)
+app.command("override", epilog="Example: countersign override --reason INC-17 --for 15m")(
+    suspend.override
+)
+app.command("freeze", epilog="Example: countersign freeze --reason INC-17 --here")(freeze.freeze)
+app.command("unfreeze", epilog="Example: countersign unfreeze --reason solved")(freeze.unfreeze)
+app.command("windows", epilog="Example: countersign windows -o json")(windows.windows)
 app.command("resolve", epilog="Example: countersign resolve in-ifsc SBIN0000300 --at 2027-01-01")(
     resolve.resolve
 )
 app.command("trace", epilog="Example: countersign trace participants/harbour-bank --at 2026-11-01")(
     trace.trace
 )
-app.command("drift", epilog="Example: countersign drift -o json")(drift.drift)
 app.command("doctor", epilog="Example: countersign doctor -o json")(doctor.doctor)
 app.command("run", epilog="Example: countersign run controller")(run.run)
 app.command("role", hidden=True)(run.role)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from controller.reconcile.cycle import Outcome
     from controller.reconcile.decide import Decision
+    from controller.reconcile.holds import Holding
     from controller.reconcile.world import World
     from controller.stores.control.model import Applied
 
@@ -26,22 +27,26 @@ def plan(
 ) -> None:
     """Show what `reconcile` would do: rows added, modified and deleted in each table.
 
-    Exit 0: nothing would change; 1: something would; 4: a guard would stop it.
+    Exit 0: nothing would change; 1: something would; 4: a guard, a hold or a window would stop it.
     """
     from controller.app import settings, wiring
     from controller.reconcile.decide import Decision
+    from controller.reconcile.holds import held_by
     from controller.reconcile.preview import preview
 
     with deadline(timeout), wiring.world(settings.load(settings.named_file(config))) as world:
         decision = preview(world)
+        held = held_by(world, world.clock.now())
         if not isinstance(decision, Decision):
-            _emit_settled(world, decision, output)
+            _emit_settled(world, decision, held, output)
             return
-        _emit_plan(decision, output)
+        _emit_plan(decision, held, output)
         if decision.commit != world.head():
             head = world.head().hex()[:12]
             say(f"This is the pinned baseline; the pass goes on from it to {head}.")
-        if decision.held:
+        if held is not None:
+            say(f"New revisions are held back, {held}")
+        if decision.held or held is not None:
             raise typer.Exit(PLAN_HELD)
         if not decision.plan.is_empty:
             raise typer.Exit(1)
@@ -102,8 +107,11 @@ def _request(config: "Path | None", output: Output, timeout: float | None) -> No
         emit(f"Asked for look {made.requested} of {made.environment}; {made.handled} are done.")
 
 
-def _emit_settled(world: "World", applied: "Applied", output: Output) -> None:
+def _emit_settled(
+    world: "World", applied: "Applied", held: "Holding | None", output: Output
+) -> None:
     from controller.plan.render import nothing_json
+    from controller.reconcile.holds import as_json
 
     head = world.head().hex()
     if output is Output.JSON:
@@ -112,6 +120,7 @@ def _emit_settled(world: "World", applied: "Applied", output: Output) -> None:
             "kind": None,
             "changes": False,
             "acked": False,
+            "held_by": as_json(held),
             "findings": [],
         }
         emit_json({**facts, **nothing_json(world.environment, applied.release_sha256)})
@@ -119,8 +128,9 @@ def _emit_settled(world: "World", applied: "Applied", output: Output) -> None:
         emit(f"No changes: {world.environment} is at {world.branch}@sha1:{head}.")
 
 
-def _emit_plan(decision: "Decision", output: Output) -> None:
+def _emit_plan(decision: "Decision", held: "Holding | None", output: Output) -> None:
     from controller.plan.render import as_json, as_text
+    from controller.reconcile import holds
 
     trips = () if decision.ack is not None else decision.trips
     if output is Output.JSON:
@@ -131,6 +141,7 @@ def _emit_plan(decision: "Decision", output: Output) -> None:
             "kind": kind,
             "changes": True,
             "acked": decision.ack is not None,
+            "held_by": holds.as_json(held),
             "findings": findings,
         }
         emit_json({**facts, **as_json(decision.plan, trips)})

@@ -61,6 +61,8 @@ def instant(value: datetime | None) -> str | None:
 
 
 def _as_json(found: "Status", no_key: str | None) -> dict[str, Any]:
+    from controller.reconcile.holds import as_json
+
     applied, condition = found.applied, found.condition
     return {
         "environment": found.environment,
@@ -95,6 +97,8 @@ def _as_json(found: "Status", no_key: str | None) -> dict[str, Any]:
         "audit_waiting": found.audit_waiting,
         "no_audit_key": no_key,
         "next_boundary": instant(found.next_boundary),
+        "holds": [as_json(one) for one in found.holds.all],
+        "override": as_json(found.holds.override),
     }
 
 
@@ -141,6 +145,10 @@ def _as_text(found: "Status", no_key: str | None) -> None:
     emit(f"audit     {found.audit_waiting} records wait for their commit")
     if no_key is not None:
         emit(f"          no key to publish them here: {no_key}")
+    for one in found.holds.all:
+        emit(f"held      {one}")
+    if found.holds.override is not None:
+        emit(f"          {found.holds.override}")
     emit(f"boundary  {instant(found.next_boundary) or 'none ahead'}")
     if found.bundles:
         emit("")

@@ -110,7 +110,7 @@ class Teller:
     def tell(self, facts: Facts) -> tuple[Happened, ...]:
         """Return the events of a turn that say something new."""
         applied = (self._applied(facts, one) for one in facts.revisions)
-        return (*applied, *self._host_freeze(facts), *self._drift(facts), *self._error(facts))
+        return (*self._host_freeze(facts), *applied, *self._drift(facts), *self._error(facts))
 
     def _host_freeze(self, facts: Facts) -> Iterable[Happened]:
         """Tell of a file that freezes this host; other holds are told by whoever places them."""

@@ -18,6 +18,7 @@ from controller.plan.guards import GuardTripped
 from controller.reconcile.again import insist
 from controller.reconcile.cycle import is_settled, next_target
 from controller.reconcile.decide import Decision, decide, held_root
+from controller.reconcile.holds import WINDOW, HeldBack, Holding, Holds, all_of
 from controller.reconcile.reported import Reported, read_reported
 from controller.reconcile.world import World
 from controller.stores.control import outbox
@@ -82,6 +83,7 @@ class Status:
     audit_waiting: int
     next_boundary: datetime | None
     reported: Reported
+    holds: Holds
 
 
 class _Kept(NamedTuple):
@@ -93,6 +95,7 @@ class _Kept(NamedTuple):
     audit_waiting: int
     next_boundary: datetime | None
     reported: Reported
+    holds: Holds
 
 
 def read_status(world: World, now: datetime) -> Status:
@@ -107,7 +110,7 @@ def read_status(world: World, now: datetime) -> Status:
 def _look(world: World, now: datetime) -> Status:
     kept = _kept(world, now)
     applied = kept.applied
-    observed, sync, condition = _observe(world, applied, now)
+    observed, sync, condition = _observe(world, applied, now, kept.holds.holding)
     root, fault = _root(world, applied, now)
     if fault is not None and condition.state is not State.STALLED:
         condition = _stopped(fault)
@@ -127,6 +130,7 @@ def _look(world: World, now: datetime) -> Status:
         audit_waiting=kept.audit_waiting,
         next_boundary=kept.next_boundary,
         reported=kept.reported,
+        holds=kept.holds,
     )
 
 
@@ -141,6 +145,7 @@ def _kept(world: World, now: datetime) -> _Kept:
             outbox.queued(connection, OutboxKind.AUDIT_COMMIT, controller=world.controller),
             directory.next_boundary(connection, now),
             read_reported(connection, environment),
+            all_of(world, now),
         )
 
 
@@ -149,7 +154,7 @@ def _number(applied: Applied | None) -> int:
 
 
 def _observe(
-    world: World, applied: Applied | None, now: datetime
+    world: World, applied: Applied | None, now: datetime, holding: Holding | None
 ) -> tuple[Oid | None, Sync, Condition]:
     try:
         head = world.head()
@@ -159,7 +164,7 @@ def _observe(
         target = next_target(world, applied)
         if applied is not None and is_settled(world, applied, target):
             return head, Sync.SYNCED, _ready(world, applied)
-        condition = _pending(applied, decide(world, applied, target, now))
+        condition = _pending(applied, decide(world, applied, target, now), holding)
     except StaleWriter:
         raise
     except ControllerError as error:
@@ -172,11 +177,13 @@ def _ready(world: World, applied: Applied) -> Condition:
     return Condition(State.READY, "Applied", f"{world.environment} is at commit {commit}")
 
 
-def _pending(applied: Applied | None, decision: Decision) -> Condition:
+def _pending(applied: Applied | None, decision: Decision, holding: Holding | None) -> Condition:
     # The database's own rules, such as references between rows, are asked by the transaction that
     # writes: no words here may promise what only that can tell.
     if decision.held:
         return _stopped(GuardTripped(decision.trips, plan=decision.plan.digest))
+    if holding is not None:
+        return _held_back(HeldBack(holding))
     serial, commit = decision.succession.release.statement.serial, decision.commit.hex()[:12]
     wanted = (
         f"release {serial} of commit {commit} is ready to be tried; "
@@ -192,6 +199,12 @@ def _pending(applied: Applied | None, decision: Decision) -> Condition:
             "run `countersign reconcile --once`",
         )
     return Condition(State.RECONCILING, "Pending", wanted, "run `countersign reconcile --once`")
+
+
+def _held_back(error: HeldBack) -> Condition:
+    # A window opens by itself; whatever a person holds waits for a person.
+    state = State.RECONCILING if error.holding.kind == WINDOW else State.STALLED
+    return Condition(state, error.code, str(error), error.hint)
 
 
 def _stopped(error: ControllerError) -> Condition:

@@ -117,6 +117,28 @@ def _events(scene: Scene) -> list[Said]:
     return found
 
 
+def _holds(scene: Scene, place: str, lift: tuple[str, ...]) -> list[Said]:
+    placed = scene.asked(place, "--reason", "INC-17", "--for", "1h")
+    scene.publish(OTHER_RANGE)
+    told = [*scene.asked("plan"), *scene.asked("status")]
+    for one in told:
+        assert _members(one.json) - {"version"} <= _section("plan") | _section("status")
+    return [*placed, *scene.asked(*lift)]
+
+
+def _freezes(scene: Scene) -> list[Said]:
+    here = scene.asked("freeze", "--here", "--reason", "INC-17")
+    thawed = scene.asked("unfreeze", "--here")
+    return [*here, *thawed, *_holds(scene, "freeze", ("unfreeze", "--reason", "solved"))]
+
+
+def _windows(scene: Scene) -> list[Said]:
+    with scene.desk.config.open("a") as file:
+        file.write('\n[[windows]]\nkind = "deny"\nschedule = "0 0 * * *"\nminutes = 1440\n')
+        file.write('zone = "Europe/Berlin"\nreason = "closed"\n')
+    return scene.asked("windows")
+
+
 def _sign(scene: Scene) -> list[Said]:
     bundle = scene.sign(*JSON)
     scene.commit()
@@ -207,6 +229,12 @@ SCENES: dict[str, Callable[[Scene], list[Said]]] = {
     "diff": lambda scene: [scene.author("diff", "production", "main~3", *JSON)],
     "status": lambda scene: scene.asked("status"),
     "events": _events,
+    "suspend": lambda scene: _holds(scene, "suspend", ("resume",)),
+    "resume": lambda scene: _holds(scene, "suspend", ("resume",)),
+    "override": lambda scene: _holds(scene, "override", ("override", "--end")),
+    "freeze": _freezes,
+    "unfreeze": _freezes,
+    "windows": _windows,
     "history": lambda scene: scene.asked("history"),
     "resolve": lambda scene: scene.asked("resolve", "iin", "990600"),
     "trace": _trace,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from controller.kernel.errors import ControllerError, Corrupt, Held, Refused, Unavailable
 from controller.kernel.events import Event
-from controller.reconcile.holds import HeldBack, Holding
+from controller.reconcile.holds import HeldBack, Holding, Holds
 from controller.reconcile.standing import Facts, Teller, conditions, event_of
 from controller.stores.control.conditions import ConditionStatus, ConditionType
 from tests.support.control import NOON, some_oid
@@ -65,6 +65,29 @@ def test_a_person_who_holds_it_back_is_named() -> None:
 
     assert (held.status, held.reason) == (TRUE, "suspend")
     assert "alice" in held.message
+
+
+def test_who_lets_revisions_through_is_named_where_nothing_is_held() -> None:
+    found = Holds((SUSPENDED.holding,), override=Holding("override", "INC-17", "bob"))
+    (held,) = [
+        one for one in conditions(replace(FACTS, holds=found)) if one.type == ConditionType.HELD
+    ]
+
+    assert (held.status, held.reason) == (FALSE, "override")
+    assert "bob" in held.message
+
+
+def test_a_file_that_freezes_is_told_when_it_comes_and_when_it_goes_through_restarts() -> None:
+    frozen = replace(FACTS, settled=True, holds=Holds((Holding("host-freeze", "INC-17", "ann"),)))
+    thawed = replace(FACTS, settled=True)
+    teller = Teller()
+
+    assert [one.event for one in teller.tell(frozen)] == [Event.SUSPENDED]
+    assert teller.tell(frozen) == ()
+    restarted = Teller(conditions(frozen))
+    assert restarted.tell(frozen) == ()
+    assert [one.event for one in restarted.tell(thawed)] == [Event.RESUMED]
+    assert Teller(conditions(thawed)).tell(thawed) == ()
 
 
 @given(facts)
