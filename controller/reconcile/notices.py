@@ -274,7 +274,8 @@ def owe(
     """
     if not targets:
         return 0
-    newest = control.revisions(connection, environment, limit=REVISIONS_MAX)
+    wanted = any(one.is_forge or Topic.SUCCESS in one.topics for one in targets)
+    newest = control.revisions(connection, environment, limit=REVISIONS_MAX) if wanted else ()
     scene = Scene(environment, tuple(conditions), tuple(reversed(newest)), now)
     return sum(_owe_one(connection, target, scene) for target in targets)
 
@@ -283,8 +284,8 @@ def _owe_one(connection: Connection[Any], target: Target, scene: Scene) -> int:
     count = 0
     for _ in range(ROUNDS_MAX):
         sayings = decide(target, stored.said(connection, target.name), scene)
-        if not sayings:
-            break
         written = [one for one in sayings if stored.say(connection, one)]
         count += sum(one.notice is not None for one in written)
+        if len(written) == len(sayings):
+            break  # nobody else was at it
     return count
