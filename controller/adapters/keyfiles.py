@@ -9,6 +9,7 @@ import shlex
 import stat
 from pathlib import Path
 
+from controller.adapters import acls
 from controller.adapters.files import write_exclusive
 from controller.kernel.errors import Refused
 
@@ -89,7 +90,7 @@ def _read(path: Path, *, secret: bool) -> bytes:
             f"cannot read {path}: {error.strerror}", hint=_UNREAD.get(error.errno or 0, _LOOK)
         ) from error
     try:
-        _check(path, os.fstat(handle), secret=secret)
+        _check(path, handle, secret=secret)
         with os.fdopen(handle, "rb", closefd=False) as file:
             data = file.read(SECRET_MAX_BYTES + 1)
     finally:
@@ -101,10 +102,11 @@ def _read(path: Path, *, secret: bool) -> bytes:
     return data
 
 
-def _check(path: Path, facts: os.stat_result, *, secret: bool) -> None:
+def _check(path: Path, handle: int, *, secret: bool) -> None:
+    facts = os.fstat(handle)
     if not stat.S_ISREG(facts.st_mode):
         raise UnsafeKeyFile(f"{path} is not a plain file", hint="put the key's file there")
-    if secret and facts.st_mode & _OTHERS:
+    if secret and facts.st_mode & _OTHERS and not acls.is_ours_alone(handle):
         raise UnsafeKeyFile(
             f"{path} can be read by other users (mode {stat.S_IMODE(facts.st_mode):04o})",
             hint=f"chmod 600 {path}",

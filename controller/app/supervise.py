@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from controller.adapters.embedded import EmbeddedPostgres
+from controller.adapters.systemd import VARIABLES, Notifier, notifier
 from controller.adapters.workers import Worker
 from controller.app.settings import Settings, ambient
 from controller.kernel.events import Event
@@ -46,8 +47,8 @@ class _Role:
 class Supervisor:
     """Keeps roles running until it is told to stop.
 
-    `command` gives a role's arguments, `ready` is called once every role has beaten, `alive` at
-    each look at which all of them beat in time.
+    `command` gives a role's arguments. The notifier is told once every role has beaten, and at each
+    look: that one of them hangs is our business, and that we do is the business of who started us.
     """
 
     names: Sequence[str]
@@ -57,8 +58,7 @@ class Supervisor:
     say: Say
     patience: Patience = Patience()
     server: EmbeddedPostgres | None = None
-    ready: Callable[[], None] = lambda: None
-    alive: Callable[[], None] = lambda: None
+    notifier: Notifier = field(default_factory=lambda: Notifier(None))
     _roles: list[_Role] = field(default_factory=list, init=False)
     _asked: list[int] = field(default_factory=list, init=False)
 
@@ -80,17 +80,23 @@ class Supervisor:
             if signal.SIGHUP in self._asked:
                 self._asked.remove(signal.SIGHUP)
                 self._pass_on(signal.SIGHUP)
-            if all(role.worker is not None and role.worker.has_beaten for role in self._roles):
-                if not was_ready:
-                    self.say(Event.READY, ", ".join(self.names))
-                    self.ready()
+            if not was_ready and self._all_have_beaten():
                 was_ready = True
-                self.alive()
+                self._tell(Event.READY, f"{', '.join(self.names)} run")
+                self.notifier.ready()
+            self.notifier.alive()
             time.sleep(LOOK_SECONDS)
+
+    def _all_have_beaten(self) -> bool:
+        return all(role.worker is not None and role.worker.has_beaten for role in self._roles)
+
+    def _tell(self, event: Event, words: str) -> None:
+        self.say(event, words)
+        self.notifier.status(words)
 
     def _keep_server(self) -> None:
         if self.server is not None and self.server.ended:
-            self.say(Event.DATABASE_AGAIN, "the embedded PostgreSQL has ended; starting it again")
+            self._tell(Event.DATABASE_AGAIN, "the embedded PostgreSQL has ended; starting it again")
             self.server.stop()
             self.server.start()
 
@@ -103,7 +109,7 @@ class Supervisor:
         status = worker.look()
         if status is None and worker.silent_seconds() > self.patience.silent_seconds:
             silent = f"{role.name} shows no life for {worker.silent_seconds():.0f} s; killing it"
-            self.say(Event.ROLE_SILENT, silent)
+            self._tell(Event.ROLE_SILENT, silent)
             worker.signal(signal.SIGKILL)
             status = worker.stop(0)
         if status is not None:
@@ -118,7 +124,7 @@ class Supervisor:
         role.due = time.monotonic() + pause
         how = f"signal {-status}" if status < 0 else f"status {status}"
         words = f"{role.name} ended with {how}; starting it again in {pause:.1f} s"
-        self.say(Event.ROLE_ENDED, words)
+        self._tell(Event.ROLE_ENDED, words)
 
     def _pass_on(self, number: int) -> None:
         for role in self._roles:
@@ -126,7 +132,8 @@ class Supervisor:
                 role.worker.signal(number)
 
     def _end(self) -> None:
-        self.say(Event.STOPPING, ", ".join(self.names))
+        self.notifier.stopping()
+        self._tell(Event.STOPPING, f"{', '.join(self.names)} end")
         self._pass_on(signal.SIGTERM)
         until = time.monotonic() + self.patience.stop_seconds
         for role in self._roles:
@@ -155,6 +162,7 @@ def supervised(
     settings: Settings, file: Path, names: Sequence[str], chance: Chance, say: Say
 ) -> Iterator[Supervisor]:
     """Give a supervisor of roles on this host; its embedded PostgreSQL runs while it does."""
+    environment = ambient()
     with ExitStack() as stack:
         server = None
         if settings.database_url() is None:
@@ -164,9 +172,12 @@ def supervised(
         yield Supervisor(
             names=names,
             command=lambda name: ["role", name, "--config", str(file.resolve())],
-            environment=ambient(),
+            environment={
+                name: value for name, value in environment.items() if name not in VARIABLES
+            },
             backoff=lambda: Backoff(chance),
             say=say,
             patience=Patience(settings.daemon.silent_seconds, settings.daemon.stop_seconds),
             server=server,
+            notifier=notifier(environment),
         )
