@@ -15,7 +15,7 @@ from controller.adapters.embedded import EmbeddedPostgres
 from controller.adapters.pool import Pool, Size
 from controller.adapters.postgres import Connection, Limits, connect
 from controller.adapters.workers import Beats
-from controller.app import wiring
+from controller.app import holding, wiring
 from controller.app.settings import ApiSection, Settings
 from controller.kernel.errors import Refused
 from controller.kernel.instants import Clock
@@ -99,6 +99,8 @@ def serve_api(settings: Settings, beats: Beats, say: Callable[[str], None]) -> N
             limits=api.Limits(
                 section.requests, section.database_connections, settings.webhooks.wake_seconds
             ),
+            windows=holding.change_windows(settings),
+            host_folder=holding.host_folder(settings),
         ).run()
 
 

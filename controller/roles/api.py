@@ -7,7 +7,8 @@ since when it may be behind.
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from controller.adapters.pool import Pool
@@ -15,6 +16,7 @@ from controller.adapters.postgres import Connection
 from controller.kernel.instants import Clock
 from controller.policy.identifiers import Scheme
 from controller.reconcile.keeper import Place, SnapshotKeeper, State
+from controller.reconcile.windows import Windows
 from controller.stores.control import wake
 from controller.web.access import Access
 from controller.web.app import application
@@ -53,6 +55,8 @@ class Api:
     beat: Callable[[], bool]
     say: Callable[[str], None]
     limits: Limits = Limits()
+    windows: Windows = field(default_factory=Windows)
+    host_folder: Path | None = None
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -97,6 +101,8 @@ class Api:
             access=self.access,
             meters=self.meters,
             workers=workers,
+            windows=self.windows,
+            host_folder=self.host_folder,
         )
 
     def _started(self, port: int) -> None:

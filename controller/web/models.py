@@ -220,9 +220,11 @@ class Applied(_Model):
 class Hold(_Model):
     """What keeps new revisions out."""
 
-    kind: str
-    message: str
-    hint: str
+    kind: Literal["host-freeze", "freeze", "suspend", "window"]
+    reason: str
+    actor: str | None
+    since: Instant | None
+    until: Instant | None
 
 
 class Leader(_Model):

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from controller.reconcile.changes import UnknownRevision
 from controller.reconcile.keeper import State
 from controller.reconcile.resolve import NothingApplied
 from controller.reconcile.snapshot import Snapshot
+from controller.reconcile.windows import Windows
 from controller.web.access import Access, Scope
 from controller.web.meters import Meters
 from controller.web.problems import CLOSE, BadRequest, NotServing
@@ -43,6 +45,9 @@ class Services:
     access: Access
     meters: Meters
     workers: Executor
+    windows: Windows = field(default_factory=Windows)
+    host_folder: Path | None = None
+    """What holds new revisions back on this host, beside what the database says."""
 
     async def admit(self, request: Request, scope: Scope | None) -> None:
         """Let a request pass that may ask this, and brings no body where none belongs."""

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from controller.adapters.postgres import reading as one_state
 from controller.kernel.canonical import Json
 from controller.kernel.instants import format_instant
+from controller.reconcile import holds
 from controller.reconcile.keeper import State
 from controller.reconcile.reported import Reported, as_json, read_reported
 from controller.stores.control import events
@@ -64,13 +65,16 @@ class Status:
                 applied = control.read_applied(connection, services.environment)
                 reported = read_reported(connection, services.environment)
                 boundary = directory.next_boundary(connection, now)
+                held = holds.look(
+                    connection, services.environment, services.windows, services.host_folder, now
+                )
         return answer(
             {
                 "environment": services.environment,
                 "sync": sync(reported),
                 "applied": _applied(applied) if applied is not None else None,
                 "next_boundary": format_instant(boundary) if boundary is not None else None,
-                "holds": _holds(reported),
+                "holds": [holds.as_json(one) for one in held.all],
                 "controller": as_json(reported, now),
                 "serving": serving(state, applied),
             }
@@ -113,14 +117,6 @@ def serving(state: State, applied: Applied | None) -> dict[str, Json]:
 def _said(reported: Reported, kind: ConditionType) -> Condition | None:
     found = (one.condition for one in reported.conditions if one.condition.type is kind)
     return next(found, None)
-
-
-def _holds(reported: Reported) -> list[Json]:
-    """Return what keeps new revisions out, as the leader last said."""
-    held = _said(reported, ConditionType.HELD)
-    if held is None or held.status is not ConditionStatus.TRUE:
-        return []
-    return [{"kind": held.reason, "message": held.message, "hint": held.hint}]
 
 
 def _applied(applied: Applied) -> dict[str, Json]:

@@ -10,11 +10,15 @@ import pytest
 from controller.adapters.clock import SystemClock
 from controller.adapters.postgres import connect
 from controller.kernel.events import Event
+from controller.kernel.objects import Oid
 from controller.reconcile.answer import document
 from controller.reconcile.resolve import Question, resolve
-from controller.stores.control import events
+from controller.stores.control import conditions, events, holds
+from controller.stores.control.conditions import Condition, ConditionStatus, ConditionType
 from controller.stores.control.events import Happened
+from controller.stores.control.holds import HoldKind, Wanted
 from controller.stores.directory.model import Reach
+from controller.web import models
 from tests.support.api import Api
 from tests.support.directory import day, row
 from tests.support.resolving import ENVIRONMENT, Town
@@ -325,6 +329,44 @@ def test_the_status_of_a_production_that_nobody_leads_is_unknown(api: Api) -> No
     assert found["serving"]["is_current"]
     assert found["controller"]["leader"] is None
     assert found["holds"] == []
+
+
+def test_the_status_shows_who_holds_new_revisions_back(town: Town, own_api: Api) -> None:
+    now = SystemClock().now()
+    holds.place(
+        town.connection, ENVIRONMENT, Wanted(HoldKind.FREEZE, "ops@here", "an incident", now)
+    )
+
+    (held,) = own_api.get("/v1/status").json["holds"]
+
+    assert (held["kind"], held["actor"], held["reason"]) == ("freeze", "ops@here", "an incident")
+    assert models.Status.model_validate_json(own_api.get("/v1/status").body, strict=True)
+
+
+def test_what_the_leader_last_found_is_told_for_as_long_as_it_leads(
+    town: Town, own_api: Api
+) -> None:
+    now, connection = SystemClock().now(), town.connection
+    connection.execute(
+        "INSERT INTO controller.lease (environment, holder, epoch, expires_at, process)"
+        " VALUES (%s, 'one', 1, now() + interval '1 hour', 'here')",
+        [ENVIRONMENT],
+    )
+
+    def say(status: ConditionStatus) -> str:
+        commit = Oid(bytes(20))
+        said = Condition(ConditionType.READY, status, "Why", "words", observed_commit=commit)
+        conditions.put(connection, ENVIRONMENT, [said], now)
+        found = own_api.get("/v1/status").json
+        assert found["controller"]["leader"]["process"] == "here"
+        return str(found["sync"])
+
+    assert say(ConditionStatus.TRUE) == "Synced"
+    assert say(ConditionStatus.FALSE) == "OutOfSync"
+    assert say(ConditionStatus.UNKNOWN) == "Unknown"
+    assert say(ConditionStatus.TRUE) == "Synced"
+    connection.execute("UPDATE controller.lease SET expires_at = now()")
+    assert own_api.get("/v1/status").json["sync"] == "Unknown"
 
 
 def test_counters_name_routes_and_never_a_value(api: Api) -> None:
