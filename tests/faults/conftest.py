@@ -1,12 +1,16 @@
 """Worlds in which things go wrong, and how much of the campaign a run goes through."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support import tracer, world
+from tests.support import chronicle, tracer, world
 from tests.support.campaign import Campaign, code_digest, table
+from tests.support.chronicle import Told
+from tests.support.followed import Followed, live_once
+from tests.support.house import ROOT
 from tests.support.mortal import Mortals, mortals
 from tests.support.world import Shop
 
@@ -20,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults")
     group.addoption("--campaign", action="store_true", help="die everywhere, not only in the slice")
     group.addoption("--go-on", action="store_true", help="leave out what the last campaign passed")
-    group.addoption("--freeze", action="store_true", help="write tests/faults/effects.txt anew")
+    group.addoption("--freeze", action="store_true", help="write the lists of tests/faults anew")
 
 
 def is_campaign(config: pytest.Config) -> bool:
@@ -118,3 +122,29 @@ def shop(new_shop: Shop) -> Shop:
     """Return a shop whose first release is applied."""
     new_shop.reconcile()
     return new_shop
+
+
+Tell = Callable[[Told], None]
+
+
+@pytest.fixture
+def told(request: pytest.FixtureRequest) -> Tell:
+    """Return what compares a story with its record, or puts it there."""
+
+    def tell(story: Told) -> None:
+        path = Path(request.node.path).relative_to(ROOT).as_posix()
+        named = replace(story, test=(path, request.function.__name__))
+        if request.config.getoption("--freeze", default=False):
+            chronicle.write(named)
+        kept = [one.facts for one in chronicle.records()]
+        assert named.facts in kept, "see tests/support/chronicle.py"
+
+    return tell
+
+
+@pytest.fixture
+def followed(new_shop: Shop, tmp_path: Path, database_url: str) -> Followed:
+    """Return a host that has followed people's repository up to the first release."""
+    found = Followed(new_shop, tmp_path / "state")
+    live_once(found, database_url)
+    return found

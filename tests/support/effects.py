@@ -5,6 +5,7 @@ Words hold nothing that differs from run to run: no ids, no names of temporary f
 
 import os
 import re
+import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -199,10 +200,12 @@ class Describer:
         target = _target(pid, args[0])
         address = peek(args[1], args[2])
         path = address[2:].split(b"\0")[0].decode(errors="replace")
-        if b".s.PGSQL." in address or struct.unpack_from("H", address)[0] in {2, 10}:
+        if b".s.PGSQL." in address:
             self._sockets[target] = "database"
             self._conversations[target] = Conversation()
             return "connect to the database"
+        if struct.unpack_from("H", address)[0] in {socket.AF_INET, socket.AF_INET6}:
+            path = "another host"  # ports differ from run to run; the database has a socket here
         self._sockets[target] = self._words(path)
         return f"connect to {self._words(path)}"
 
@@ -270,11 +273,14 @@ def _buffers(way: Way, args: tuple[int, ...], peek: Peek) -> Iterator[bytes]:
 
 def _command(peek: Peek, address: int) -> str:
     words: list[str] = []
-    while len(words) < 30:
+    while len(words) < 100:
         (at,) = struct.unpack("Q", peek(address + 8 * len(words), 8))
         if not at:
             break
         words.append(_text(peek, at))
+    names = [Path(one).name for one in words]
+    if names[0] == "sh" and "git" in names:
+        words = words[names.index("git") :]  # the shell only sets its limits
     name = Path(words[0]).name
     if name == "git":
         verbs = [one for one in words[1:] if re.fullmatch(r"[a-z][a-z-]+", one)]

@@ -28,6 +28,7 @@ from controller.reconcile.cycle import converge, publish_owed
 from controller.reconcile.rails import Rails
 from controller.reconcile.repin import repin
 from tests.support import commands
+from tests.support.followed import Followed, errands, live_once
 from tests.support.house import ROOT
 from tests.support.tracer import Doom, Watched, When, watch
 from tests.support.world import Shop, open_connection
@@ -59,6 +60,14 @@ class Mortals:
         assert doom is not None or not watched.died
         self.killed += watched.died
         return watched
+
+    def live(
+        self, followed: Followed, url: str, receiver: str, doom: Doom | None = None
+    ) -> Watched:
+        """Let a host live until production is at the branch, all is pushed and everybody told."""
+        now = followed.people.clock.now().isoformat()
+        facts = {"url": url, "now": now, "receiver": receiver}
+        return self.run("live", followed.state.parent, doom, **facts)
 
     def reconcile(
         self,
@@ -133,6 +142,12 @@ def _reconcile(
             assert refusal is None
 
 
+def _live(home: Path, *, url: str, now: str, receiver: str) -> None:
+    shop = Shop.open(home)
+    shop.clock.instant = datetime.fromisoformat(now)
+    live_once(Followed(shop, home / "state"), url, errands(home, receiver))
+
+
 def _migrate(home: Path, url: str) -> None:
     del home
     with connect(url, application_name="tests", autocommit=True) as connection:
@@ -165,6 +180,7 @@ def _family(home: Path, children: int) -> None:
 
 _ACTS: dict[str, Callable[..., None]] = {
     "reconcile": _reconcile,
+    "live": _live,
     "migrate": _migrate,
     "serve": _serve,
     "command": _command,

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from secrets import SystemRandom
 from typing import Any
 
 from controller.adapters.git import GitRepository
-from controller.adapters.postgres import Connection
+from controller.adapters.postgres import Connection, translated
 from controller.authoring.starting import ENVIRONMENT
 from controller.reconcile.standing import Facts
 from controller.reconcile.turn import Eyes
@@ -34,6 +35,10 @@ class Running:
     cadence: Cadence = QUICK
     holder: str = "countersign@here"
     eyes: Eyes = field(default_factory=Eyes)
+    git_dir: Path | None = None
+    """Where it reads, when that is not people's own repository."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What else of its world is another one."""
     bell: Doorbell = field(default_factory=Doorbell)
     said: list[Happened] = field(default_factory=list)
     turns: list[Facts] = field(default_factory=list)
@@ -105,9 +110,9 @@ class Running:
 
     @contextmanager
     def _world(self) -> Iterator[World]:
-        with open_connection(self.url) as connection:
-            repository = GitRepository.open(self.shop.repository.git_dir)
-            yield self.shop.world(connection, repository=repository)
+        with open_connection(self.url) as connection, translated():
+            repository = GitRepository.open(self.git_dir or self.shop.repository.git_dir)
+            yield self.shop.world(connection, repository=repository, **self.facts)
 
 
 @contextmanager

@@ -1,0 +1,81 @@
+"""Somebody who asks the same question all the time, on a connection of their own."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from controller.adapters.postgres import DatabaseUnavailable, translated
+from controller.authoring.starting import ENVIRONMENT
+from controller.reconcile.answer import document
+from controller.reconcile.resolve import IIN, Question, resolve
+from tests.support.world import NOON, OLD_RANGE, open_connection
+
+PAUSE_SECONDS = 0.02
+
+
+@dataclass
+class Asking:
+    """What was answered, in order, and how often the database was away."""
+
+    url: str
+    value: str
+    at: datetime
+    answers: list[tuple[int, Any]] = field(default_factory=list)
+    away: int = 0
+    unknown: int = 0
+    errors: list[BaseException] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def ask_until_told(self) -> None:
+        """Ask again and again; a lost connection is opened again."""
+        while not self.ended.is_set():
+            try:
+                with open_connection(self.url) as connection, translated():
+                    while not self.ended.is_set():
+                        self._ask(connection)
+                        self.ended.wait(PAUSE_SECONDS)
+            except DatabaseUnavailable:
+                self.away += 1
+                self.ended.wait(PAUSE_SECONDS)
+            except BaseException as error:  # noqa: BLE001  told to the thread that waits
+                self.errors.append(error)
+                return
+
+    def _ask(self, connection: Any) -> None:
+        found = resolve(connection, ENVIRONMENT, Question(IIN, self.value, self.at))
+        if found is None:
+            self.unknown += 1
+            return
+        said = document(found)
+        # A commit that changes nothing served is accepted without a revision of its own.
+        said["revision"].pop("commit")
+        self.answers.append((said["revision"]["number"], said))
+
+    def assert_good(self, *, may_be_away: bool = False) -> None:
+        """Every answer was there, one for each revision, and no revision came back."""
+        assert self.errors == []
+        assert self.answers, "nobody was answered"
+        assert self.unknown == 0, "what was served was gone for a while"
+        assert may_be_away or self.away == 0, "the database did not answer"
+        revisions = [revision for revision, _ in self.answers]
+        assert revisions == sorted(revisions)
+        answers: dict[int, Any] = {}
+        for revision, said in self.answers:
+            first = answers.setdefault(revision, said)
+            assert first == said, (first, said)
+
+
+@contextmanager
+def asking(url: str, line: str = OLD_RANGE, at: datetime = NOON) -> Iterator[Asking]:
+    """Ask for a card range while the block runs."""
+    one = Asking(url, line.partition(",")[0], at)
+    thread = threading.Thread(target=one.ask_until_told, name="asking", daemon=True)
+    thread.start()
+    try:
+        yield one
+    finally:
+        one.ended.set()
+        thread.join(60)
