@@ -102,7 +102,7 @@ def test_what_was_refused_is_judged_again_when_somebody_asks(shop: Shop, shop_ur
     with running(shop, shop_url) as loop:
         shop.clock.advance(timedelta(days=4_000))  # everything has expired
         shop.publish(add=[NEW_RANGE])
-        loop.until(lambda: loop.turns[-1].head == shop.tip)
+        loop.until(lambda: loop.turns and loop.turns[-1].head == shop.tip)
         assert state(shop)["Stalled"] == TRUE
         shop.clock.advance(timedelta(days=-4_000))
         seen = len(loop.turns)
