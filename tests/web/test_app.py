@@ -32,6 +32,7 @@ def without_instant(found: dict[str, Any]) -> dict[str, Any]:
     return {**found, "query": {**found["query"], "at": ""}}
 
 
+@pytest.mark.allows("api.card-number")
 @pytest.mark.parametrize(
     ("target", "scheme", "value", "reach"),
     [

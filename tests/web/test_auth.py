@@ -98,6 +98,7 @@ def refuses(tokens: Tokens, token: str) -> bool:
     return True
 
 
+@pytest.mark.allows("api.forged-token")
 def test_a_token_of_the_issuer_is_let_in_with_its_scopes(issuer: Issuer, made: Make) -> None:
     bearer = made().verify(issuer.token())
 
@@ -125,6 +126,7 @@ def test_a_token_says_of_what_type_it_is(issuer: Issuer, made: Make, kind: str) 
     assert made().verify(issuer.token({"typ": kind}))
 
 
+@pytest.mark.stops("api.forged-token")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -204,6 +206,7 @@ def test_a_payload_that_is_no_object_is_refused(issuer: Issuer, made: Make, clai
     assert refuses(made(), _signed(issuer, {}, claims))
 
 
+@pytest.mark.stops("api.forged-token")
 def test_the_forgeries_of_the_books_are_refused(issuer: Issuer, made: Make) -> None:
     tokens, ours = made(), issuer.keys[0]
     assert isinstance(ours, ECKey)
@@ -419,6 +422,7 @@ def trusted(guarded: Api, provider: Issuer) -> Issuer:
     return provider
 
 
+@pytest.mark.stops("api.open-door")
 @pytest.mark.parametrize(
     ("target", "scope"),
     [
@@ -454,6 +458,7 @@ def test_a_batch_is_refused_before_its_body_is_read(guarded: Api) -> None:
     assert guarded.ask("POST", "/v1/resolve:batch", b"x" * 600_000).status == 401
 
 
+@pytest.mark.allows("api.open-door")
 def test_health_is_open_and_the_page_is_for_any_token(guarded: Api, trusted: Issuer) -> None:
     token = f"Bearer {trusted.token(scope='')}"
 
@@ -471,6 +476,7 @@ def test_no_token_is_ever_told(guarded: Api, trusted: Issuer) -> None:
         assert token.rpartition(".")[2] not in guarded.said
 
 
+@pytest.mark.stops("api.open-door")
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "no-such-host.invalid"])
 def test_nobody_serves_others_without_asking_who_they_are(
     town_url: str, tmp_path: Path, host: str

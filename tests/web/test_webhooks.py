@@ -75,6 +75,7 @@ def asked(connection: Connection[object]) -> int:
     return wake.read(connection, ENVIRONMENT).requested
 
 
+@pytest.mark.allows("webhook.replay", "webhook.flood")
 def test_who_knows_the_secret_asks_for_a_look(hooked: Api, live: Connection[object]) -> None:
     for provider in SENDERS:
         got = hooked.ask("POST", f"/v1/hooks/{provider}", b"{}", signed(provider, b"{}"))
@@ -102,6 +103,7 @@ def forgeries(provider: str) -> list[dict[str, str]]:
     ]
 
 
+@pytest.mark.stops("webhook.replay")
 def test_who_does_not_know_it_causes_nothing(hooked: Api, live: Connection[object]) -> None:
     for provider in SENDERS:
         target = f"/v1/hooks/{provider}"
@@ -115,6 +117,7 @@ def test_who_does_not_know_it_causes_nothing(hooked: Api, live: Connection[objec
     assert asked(live) == 0
 
 
+@pytest.mark.stops("webhook.replay")
 def test_a_thousand_replays_ask_for_one_look_at_most(hooked: Api, live: Connection[object]) -> None:
     body = b'{"ref": "refs/heads/main"}'
     for number in range(1_000):
@@ -154,6 +157,7 @@ def test_who_is_not_heard_is_not_there(own_api: Api) -> None:
         assert (got.status, got.json["code"]) == (404, "api.no_such_route")
 
 
+@pytest.mark.stops("webhook.flood")
 @pytest.mark.parametrize("is_chunked", [False, True])
 def test_fifty_megabytes_are_refused_without_being_held(hooked: Api, is_chunked: bool) -> None:
     hooked.get("/metrics")
