@@ -593,6 +593,12 @@ REFUSED: dict[str, tuple[Callable[[Branch], object], str]] = {
         ),
         "audit.link_signers",
     ),
+    "an acknowledgement by a stranger, too": (
+        lambda one: one.write(
+            acknowledged(one, key_of(one, "alice"), key_of(one, "bob"), STRANGER.public.id)
+        ),
+        "audit.link_signers",
+    ),
     "an instant that has not come": (
         lambda one: one.write(
             then(
