@@ -54,8 +54,9 @@ faults: $(READY) ## Die at every effect (45 minutes on two busy cores); FAULTS=-
 	@$(BIN)/python -m pytest -q --campaign tests/faults $(FAULTS)
 
 .PHONY: fuzz
-fuzz: $(READY) ## Try every parser with new inputs; FUZZ_EXAMPLES=20000 of them for each law
+fuzz: $(READY) ## Try every parser and route with new inputs; FUZZ_EXAMPLES=20000 of them for each law
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -q --timeout=0 tests/laws/test_parser_laws.py
+	@API_EXAMPLES=$$(($(FUZZ_EXAMPLES) / 20)) $(BIN)/python -m pytest -q --timeout=0 tests/web/test_described.py
 
 .PHONY: bench
 bench: $(READY) ## Measure, with a named baseline in the same run; SIZE=S, M, L or full (as is, a quarter of an hour)
