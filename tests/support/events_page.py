@@ -19,7 +19,7 @@ for anything else. This page is written from the list (`controller/kernel/events
 |---|---|
 | `info` | nobody |
 | `warning` | nobody yet: it ends by itself, or a person wanted it so |
-| `error` | somebody, now |
+| `error` | somebody; [runbooks/alarms.md](runbooks/alarms.md) says who and what |
 
 ## A line of the log
 
