@@ -6,6 +6,7 @@ controller has applied, and when, is not in the repository, so that part of a ro
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 from controller.adapters.git import GitRepository
@@ -19,7 +20,9 @@ from controller.reconcile import resets
 from controller.reconcile.earlier import Earlier
 from controller.reconcile.lookback import Lookback
 from controller.reconcile.succession import (
+    RollbackLapsed,
     SignedRelease,
+    authority_at,
     candidate,
     earlier_releases,
     rollback_authority,
@@ -57,7 +60,8 @@ def check_chain(objects: History, offered: SignedRelease, now: datetime) -> None
     root = offered.root.root
     reset = resets.brought(objects, offered.tree, root, environment)
     known = Accepted()
-    for found in _releases_before(objects, offered):
+    stood = _stood_before(objects, offered)
+    for found in _different(stood):
         one = candidate(
             found.commit, found.digest, found.statement, at_baseline=known.serial_high is None
         )
@@ -72,7 +76,7 @@ def check_chain(objects: History, offered: SignedRelease, now: datetime) -> None
         at_baseline=known.serial_high is None,
     )
     history.advance(known, last, reset=resets.reset_of(root, environment))
-    _check_return(objects, known, offered, now)
+    _check_return(objects, known, stood, offered, now)
 
 
 def environments_before(objects: History, commit: Oid) -> frozenset[str]:
@@ -80,7 +84,9 @@ def environments_before(objects: History, commit: Oid) -> frozenset[str]:
     found: set[str] = set()
     holding: dict[Oid, bool] = {}
     back = Lookback(objects, "environments")
-    for _, folder in _folders_of(objects, commit, back):
+    for _, folder, _ in _folders_of(objects, commit, back):
+        if folder is None:
+            continue
         with _passing_over():
             for entry in _folders(back.level(folder, "environments").entries):
                 if entry.name not in found and _holds_release(back, entry, holding):
@@ -111,33 +117,88 @@ def _folders(entries: Iterable[levels.Entry]) -> list[levels.Entry]:
     return found
 
 
-def _check_return(objects: History, known: Accepted, offered: SignedRelease, now: datetime) -> None:
+@dataclass(slots=True)
+class _Stood:
+    """A release that stood in the folder for a while, from one commit on."""
+
+    release: Earlier
+    since: Oid
+
+
+def _check_return(
+    objects: History, known: Accepted, stood: list[_Stood], offered: SignedRelease, now: datetime
+) -> None:
     serial, high = offered.statement.serial, known.serial_high
-    goes_back = high is not None and serial <= high and serial != known.serial_current
-    if not goes_back or not isinstance(objects, GitRepository):
+    if high is None or serial > high or not isinstance(objects, GitRepository):
         return
-    assert high is not None
+    if serial == _current(objects, known, stood, offered, now):
+        return
     authority = rollback_authority(objects, offered, since=None, now=now)
     if authority is None or not authority.covers(serial, offered.verified.digest):
         raise RollbackRefused(serial, high, RollbackReason.UNSIGNED)
 
 
-def _releases_before(objects: History, offered: SignedRelease) -> list[Earlier]:
-    """Return the different releases before the offered one, by when they first stood there."""
-    found: dict[Digest, Earlier] = {}
+def _current(
+    objects: GitRepository,
+    known: Accepted,
+    stood: list[_Stood],
+    offered: SignedRelease,
+    now: datetime,
+) -> int | None:
+    """Return the serial of a host that looked at every commit before the offered release came."""
+    high: int | None = None
+    current: int | None = None
+    spent: set[Digest] = set()
+    for one in stood:
+        serial, digest = one.release.statement.serial, one.release.digest
+        if known.seen.get(serial) != digest:
+            continue
+        if high is None or serial > high:
+            current = high = serial
+        elif serial != current:
+            try:
+                authority = authority_at(objects, offered, one.since, now, spent=spent)
+            except RollbackLapsed:
+                current = serial  # It held when a host that was awake looked.
+                continue
+            except (Refused, Untrusted):
+                continue
+            if authority is not None and authority.covers(serial, digest):
+                spent.add(authority.evidence)
+                current = serial
+    return current
+
+
+def _stood_before(objects: History, offered: SignedRelease) -> list[_Stood]:
+    """Return what stood in the folder before the offered release came, one after the other.
+
+    What its owners never signed is left out: no controller has accepted it.
+    """
+    found: list[_Stood] = []
+    last: _Stood | None = None
     look = earlier_releases(objects, offered, former=list(_former_roles(objects, offered)))
-    for commit, folder in _folders_of(objects, offered.commit, look.back):
+    for commit, folder, newer in _folders_of(objects, offered.commit, look.back):
+        if last is not None and newer is not None:
+            last.since = newer
+        before, last = last, None
         with _passing_over():
-            one = look.at(commit, folder)
-            # The newest commits may hold the offered one itself.
-            # What its owners never signed no controller has accepted.
+            one = look.at(commit, folder) if folder is not None else None
             if one is None or not one.counts or not isinstance(one.said, ReleaseStatement):
                 continue
-            if found or one.digest != offered.verified.digest:
-                # One that came back counts where it stood first: walking on it is met again.
-                found.pop(one.digest, None)
-                found[one.digest] = one
-    return list(found.values())[::-1]
+            if before is not None and before.release.digest == one.digest:
+                last = before
+            elif found or one.digest != offered.verified.digest:
+                last = _Stood(one, commit)
+                found.append(last)
+    return found[::-1]
+
+
+def _different(stood: list[_Stood]) -> Iterable[Earlier]:
+    """Return the different releases, by when they first stood there."""
+    first: dict[Digest, Earlier] = {}
+    for one in stood:
+        first.setdefault(one.release.digest, one.release)
+    return first.values()
 
 
 def _former_roles(objects: History, offered: SignedRelease) -> Iterator[Role[PublicKey]]:
@@ -154,15 +215,22 @@ def _former_roles(objects: History, offered: SignedRelease) -> Iterator[Role[Pub
                 yield role
 
 
-def _folders_of(objects: History, commit: Oid, back: Lookback) -> Iterator[tuple[Oid, Oid]]:
-    """Yield the first-parent commits, newest first, at which another folder stands at a path."""
-    before: levels.Entry | None = None
+def _folders_of(
+    objects: History, commit: Oid, back: Lookback
+) -> Iterator[tuple[Oid, Oid | None, Oid | None]]:
+    """Yield the first-parent commits, newest first, at which another folder stands at a path.
+
+    With each comes that folder, `None` for none, and the commit after it.
+    """
+    before: Oid | None = None
+    newer: Oid | None = None
     for one in objects.first_parents(commit):
         with _passing_over():
             entry, last = back.find(one), before
-            before = entry
-            if entry is not None and entry.is_tree and entry != last:
-                yield one, entry.oid
+            before = entry.oid if entry is not None and entry.is_tree else None
+            if before != last:
+                yield one, before, newer
+        newer = one
 
 
 @contextmanager

@@ -347,22 +347,45 @@ def rollback_authority(
 
     `since` is the commit that was accepted before; the commit that did it comes after.
     """
+    # The release itself, not its folder: an acknowledgement that came later changes nothing here.
+    path = layout.release_path(offered.statement.environment)
+    changes = facts.path_changes(repository, path, since, offered.commit)
+    changed = changes[-1].commit if changes else None
+    return _authority(repository, offered, changed, offered.tree, now, spent)
+
+
+def authority_at(
+    repository: GitRepository,
+    offered: SignedRelease,
+    commit: Oid,
+    now: datetime,
+    *,
+    spent: Collection[Digest],
+) -> RollbackAuthority | None:
+    """Return who asked to go back in an earlier commit, under the roles of the offered release."""
+    return _authority(repository, offered, commit, repository.tree_of(commit), now, spent)
+
+
+def _authority(
+    repository: GitRepository,
+    offered: SignedRelease,
+    changed: Oid | None,
+    tree: Oid,
+    now: datetime,
+    spent: Collection[Digest],
+) -> RollbackAuthority | None:
     environment = offered.statement.environment
     try:
         role = offered.root.root.rollback_role(environment).role
     except NoRole:
         return None
-    # The release itself, not its folder: an acknowledgement that came later changes nothing here.
-    changes = facts.path_changes(
-        repository, layout.release_path(environment), since, offered.commit
-    )
-    if changes:
+    if changed is not None:
         try:
-            return by_commit(repository.raw_commit(changes[-1].commit), role, now)
+            return by_commit(repository.raw_commit(changed), role, now)
         except Untrusted:
             pass  # A merge of a pull request is signed by nobody of ours; a statement may be.
     path = layout.rollback_path(environment)
-    entry = walk.find(repository, offered.tree, path)
+    entry = walk.find(repository, tree, path)
     if entry is None or entry.is_tree:
         return None
 

@@ -12,7 +12,7 @@ from controller.authoring.chain import check_chain
 from controller.authoring.starting import ENVIRONMENT
 from controller.kernel.canonical import sha256
 from controller.source.budget import RELEASES_BYTES, HistoryTooHeavy
-from controller.trust.history import Equivocation
+from controller.trust.history import Equivocation, RollbackRefused
 from tests.reconcile.test_decide import rotate
 from tests.support.world import TWO, Shop
 
@@ -143,3 +143,29 @@ def test_a_release_that_was_signed_under_an_earlier_root_keeps_its_number(drawer
 
     with pytest.raises(Equivocation):
         check(drawer)
+
+
+def test_going_forth_again_after_a_return_needs_a_signature_of_its_own(drawer: Shop) -> None:
+    first = drawer.released[-1]
+    drawer.release(drawer.next_release())
+    drawer.revert_release(first)
+    drawer.revert_release(drawer.released[-1], by=None)
+
+    with pytest.raises(RollbackRefused):
+        check(drawer)
+
+    drawer.revert_release(first)
+    drawer.revert_release(drawer.released[-1])
+    check(drawer)
+
+
+def test_taking_back_a_return_that_nobody_signed_needs_none(drawer: Shop) -> None:
+    first = drawer.released[-1]
+    drawer.release(drawer.next_release())
+    drawer.revert_release(first, by=None)
+    with pytest.raises(RollbackRefused):
+        check(drawer)
+
+    drawer.revert_release(drawer.released[-1], by=None)
+
+    check(drawer)
