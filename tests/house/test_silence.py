@@ -72,6 +72,19 @@ REASONS = {
     "forks._Fork.start: OSError": "a small pipe only makes forks wait more often",
     "forks._Outlet._give: BlockingIOError": "the pipe is full; the rest is kept",
     "forks._answer: Exception": "told to the parent, which raises",
+    "git.GitRepository._odb: AttributeError": "a thread's first question opens its own handle",
+    # What runs beside the passes, and what is told of them
+    "acls.is_ours_alone: OSError, AttributeError": "no lists of access here: the mode says it all",
+    "logs.Log.tell: OSError, ValueError": "nobody reads the log any more; passes go on",
+    "logs._Handler.emit: Exception": "logging's own way of saying so; a line is not worth a pass",
+    "redaction._lines: OSError": "a secret that cannot be read cannot be said either",
+    "redaction._state: OSError": "the same: whoever needs the file says what is wrong with it",
+    "scraped.Scraped.serve_while: OSError": "nobody called, or whoever did is slow or gone",
+    "systemd.Notifier._send: OSError": "nobody listens; what is watched notices by itself",
+    "workers.Beats.beat: BlockingIOError": "its keeper has not looked yet; what it reads will do",
+    "workers.Beats.beat: BrokenPipeError": "its keeper is gone, which is the answer",
+    "workers.Worker.look: BlockingIOError": "no beat since the last look; how long ago is counted",
+    "workers.Worker.stop: TimeoutExpired": "then it is killed",
 }
 
 
