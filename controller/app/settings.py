@@ -219,6 +219,9 @@ class TelemetrySection(_Section):
 
     metrics_host: str = Field(default="127.0.0.1", min_length=1)
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
+    traces_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    traces_token_file: Path | None = Field(default=None, description="a token, mode 0600")
+    traces_ca_file: Path | None = Field(default=None, description="a CA of your own")
 
 
 class OidcSection(_Section):
