@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.adapters.postgres import DatabaseBusy, transaction
 from controller.audit.commit import record_in
 from controller.audit.record import AuditRecord
 from controller.authoring.starting import AUDIT
@@ -15,13 +16,14 @@ from controller.reconcile.heal import DriftMoved, heal
 from controller.reconcile.proof import prove_database, prove_git
 from controller.stores.control import drift as stored
 from controller.stores.control.drift import Ended
-from controller.stores.control.model import AppliedRevision, RevisionKind
+from controller.stores.control.model import AppliedRevision, RevisionKind, StaleWriter
 from controller.stores.directory import store as directory
+from controller.stores.directory.changes import changes
 from controller.trust.commit import parse_commit
 from controller.trust.sign import Signer
 from tests.reconcile.test_drift import forge_sums, look, run
 from tests.support.trail import Trail
-from tests.support.world import NEW_RANGE, Shop
+from tests.support.world import NEW_RANGE, Shop, open_connection
 from tests.tools.verdicts import judge_audit, prove_audit
 
 EDIT = "UPDATE directory.participant SET name = 'Mallory' WHERE id = 'harbour-bank'"
@@ -181,3 +183,45 @@ def test_a_heal_ends_the_drift_that_was_open(shop: Shop) -> None:
     put_right(shop, seen)
 
     assert stored.read(connection, "production") is None
+
+
+def test_a_pass_that_came_first_voids_what_was_seen(shop: Shop) -> None:
+    run(shop, EDIT)
+    seen = look(shop)
+    shop.publish(add=[NEW_RANGE])
+    shop.reconcile()
+
+    with pytest.raises(StaleWriter):
+        put_right(shop, seen)
+    assert look(shop).digest != seen.digest
+    put_right(shop)
+
+    assert drift.look(shop.world(), every_row=True) is None
+
+
+def test_a_writer_who_comes_in_the_middle_waits_and_is_found_afterwards(
+    shop: Shop, shop_url: str
+) -> None:
+    run(shop, EDIT)
+    seen = look(shop)
+    with open_connection(shop_url) as mallory, transaction(mallory):
+        mallory.execute(b"UPDATE directory.range SET brand = 'Else' WHERE iin_start = '990105'")
+        shop.world().connection.execute(b"SET lock_timeout = '300ms'")
+
+        with pytest.raises(DatabaseBusy):
+            put_right(shop, seen)
+
+    assert shop.revision == 1
+    with pytest.raises(DriftMoved):
+        put_right(shop, seen)
+
+
+def test_who_keeps_a_copy_is_told_of_every_row_that_was_put_right(shop: Shop) -> None:
+    run(shop, *EVERYTHING)
+    drifted = {(table.table, row.key) for table in look(shop).tables for row in table.rows}
+
+    put_right(shop)
+
+    connection = shop.world().connection
+    told = {(one.table, one.key) for one in changes(connection, 1, limit=10_000)}
+    assert drifted <= told

@@ -79,6 +79,7 @@ class Declared(Copied):
         The table must be locked against other writers. Rows that go are kept in its history.
         """
         now = {"revision": revision}
+        self._connection.execute(_TEXTS["settings_of_a_heal"].encode())
         for name in ("take_undeclared", "put_declared"):
             self._connection.execute(_TEXTS[name].format_map(self._words).encode(), now)
         live = f"directory.{self._store.name}"
