@@ -44,7 +44,8 @@ def _is_drift(world: World, digest: Digest) -> bool:
 def check_ack(settings: Settings, plan: Digest) -> None:
     """Raise `PlanNotHeld` when no guard of this host stops such a plan; as the pass would, too.
 
-    The digest of rows that drifted is one to acknowledge as well. One that enough owners have acknowledged already is still the one that the guard is about.
+    The digest of rows that drifted is one to acknowledge as well. One that enough owners have
+    acknowledged already is still the one that the guard is about.
     """
     with wiring.world(settings) as world:
         if _is_drift(world, plan):

@@ -20,7 +20,7 @@ from controller.stores.directory import snapshot_patch, store
 from controller.stores.directory.model import Reach
 from controller.stores.directory.snapshot_base import HEADER, BadBase, Base
 from controller.stores.directory.snapshot_records import ALWAYS, NEVER, moment_of
-from tests.support.directory import OPEN, day, days, row
+from tests.support.directory import FILE, OPEN, day, days, row
 from tests.support.resolving import ENVIRONMENT, FILES, Town
 
 
@@ -50,7 +50,7 @@ def record(key: int, name: bytes, document: bytes) -> bytes:
 
 def bic(value: str, window: Window = OPEN, **more: str) -> StoredRow:
     given = {"participant_id": "p0", "scheme": "bic", "value": value} | more
-    return row("identifiers", window, **given)
+    return row("identifiers", window, FILE, **given)
 
 
 @pytest.mark.parametrize("status", ["", "removed"])
