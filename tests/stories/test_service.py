@@ -84,7 +84,7 @@ def test_a_service_is_ready_when_production_is_reached_and_tells_all_along(
             applied = store.read_applied(connection, "production")
         assert applied is not None
         assert applied.commit == host.shop().tip
-        until(lambda: "countersign_applied_revision 1.0" in scrape(port), "it is counted")
+        until(lambda: "countersign_leader 1.0" in scrape(port), "it is counted")
         shown = scrape(port)
         while "WATCHDOG=1" not in heard:
             heard.append(manager.recv(4096).decode())
@@ -100,7 +100,7 @@ def test_a_service_is_ready_when_production_is_reached_and_tells_all_along(
     assert heard[0].startswith(("EXTEND_TIMEOUT_USEC=", "STATUS="))
     assert 'countersign_reconcile_total{result="success"} 1.0' in shown
     assert 'countersign_condition{status="True",type="Ready"} 1.0' in shown
-    assert "countersign_leader 1.0" in shown
+    assert "countersign_applied_revision 1.0" in shown
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     events = [one["event"] for one in lines]
     assert {"lease.taken", "revision.applied", "host.ready", "host.stopping"} <= set(events)
