@@ -107,6 +107,13 @@ def _reconcile(scene: Scene) -> list[Said]:
     return scene.asked("reconcile", "--once")
 
 
+def _drifts(scene: Scene) -> list[Said]:
+    before = scene.asked("drift")
+    with wiring.database(settings.load(scene.desk.config)) as connection:
+        connection.execute(b"DELETE FROM directory.range")
+    return [*before, *scene.asked("drift")]
+
+
 def _events(scene: Scene) -> list[Said]:
     happened = Happened(Event.LEADING, SystemClock().now(), "it leads", facts={"code": "a.b"})
     named = settings.load(scene.desk.config)
@@ -238,6 +245,7 @@ SCENES: dict[str, Callable[[Scene], list[Said]]] = {
     "history": lambda scene: scene.asked("history"),
     "resolve": lambda scene: scene.asked("resolve", "iin", "990600"),
     "trace": _trace,
+    "drift": _drifts,
     "doctor": lambda scene: scene.asked("doctor"),
     "migrate": lambda scene: scene.asked("migrate"),
     "audit verify": lambda scene: scene.asked("audit", "verify"),
