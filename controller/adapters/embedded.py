@@ -2,11 +2,14 @@
 
 The binaries come from a Python package; how they are run is ours. Whoever starts the server owns
 it: it is a child in the foreground, asked by the kernel to shut down when the owner dies, however
-it dies. Others who open the same state directory join it. An owner that stops in order waits for
-those who are connected, and lets nobody in meanwhile; one that is killed takes the server with it.
+it dies. Others who open the same state directory join it, and start it where nobody `keeps` it: a
+keeper starts it again when it ends, so that it belongs to nobody who comes and goes. An owner that
+stops in order waits for those who are connected, and lets nobody in meanwhile; one that is killed
+takes the server with it.
 
-Two locks in the state directory, both released by the kernel and so never stale:
+Three locks in the state directory, all released by the kernel and so never stale:
   start.lock   held while looking and starting: one process at a time;
+  keeper.lock  held by a keeper for as long as it runs;
   alive.lock   inherited by every process of the server: free means that none of them is left,
                whatever a pid file says.
 That a server is up is proven by logging in, never by a pid.
@@ -39,8 +42,12 @@ STOP_TIMEOUT_SECONDS: Final = 60
 # Less than others wait for a start: they wait while the server goes down, too.
 GUESTS_TIMEOUT_SECONDS: Final = 120
 
+KEEPER_TIMEOUT_SECONDS: Final = 10
+"""How long others wait for a keeper to start a server that has ended."""
+
 _LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 _LOG: Final = "postgresql.log"
+_ALIVE, _KEEPER = "alive.lock", "keeper.lock"
 _LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 _TAIL_LINES: Final = 15
 _FREE_BYTES_MIN: Final = 256 * 1024 * 1024
@@ -122,7 +129,8 @@ class EmbeddedPostgres:
 
     `fsync=False` is for tests: faster, and a power cut may lose everything. `run_as` names the
     account that root hands the server to; without it that is `countersign`, or else `nobody`.
-    `guests_seconds` is how long `stop` waits for others who are connected.
+    `guests_seconds` is how long `stop` waits for others who are connected. Who `keeps` the server
+    looks at `ended` now and then, and starts it again; meanwhile nobody else does.
     """
 
     def __init__(
@@ -132,9 +140,11 @@ class EmbeddedPostgres:
         fsync: bool = True,
         run_as: str | None = None,
         guests_seconds: int = GUESTS_TIMEOUT_SECONDS,
+        keeps: bool = False,
     ) -> None:
         self._state_dir, self._fsync, self._run_as = state_dir, fsync, run_as
-        self._guests_seconds = guests_seconds
+        self._guests_seconds, self._keeps = guests_seconds, keeps
+        self._keeper: int | None = None
         self._child: _Child | None = None
         self._url = ""
 
@@ -156,15 +166,18 @@ class EmbeddedPostgres:
 
     @property
     def ended(self) -> bool:
-        """Whether the server that we own has ended although nobody asked it to."""
-        return self._child is not None and self._child.process.poll() is not None
+        """Whether the server that we own, or keep, has ended although we did not ask it to."""
+        if self._child is not None:
+            return self._child.process.poll() is not None
+        return self._keeper is not None and not _is_held(self._state_dir / _ALIVE)
 
     def start(self) -> None:
         """Join the server of this state directory, or start it, and return when it takes logins.
 
         A server that was joined may go down before a connection to it is made: call again then.
-        Raises `LoginRefused` when a server answers but not to our password, and the errors of
-        this module and of `embedded_home` when none can be started.
+        Raises `NotReady` when somebody keeps the server and does not start it, `LoginRefused` when
+        a server answers but not to our password, and the errors of this module and of
+        `embedded_home` when none can be started.
         """
         try:
             self._start(home.open_state(self._state_dir))
@@ -174,23 +187,38 @@ class EmbeddedPostgres:
             raise StateUnusable(self._state_dir, error) from error
 
     def _start(self, state: Path) -> None:
-        with _held(state / "start.lock"):
-            facts = home.read_facts(state, self._run_as)
-            for _ in _tries(START_TIMEOUT_SECONDS):
-                if facts.socket and _answers(_url(facts)):
-                    break
-                # Processes of a server that is going down still hold this one: we wait for them.
-                alive = _try_lock(state / "alive.lock")
-                if alive is None:
-                    continue
-                try:
-                    facts = self._launch(state, facts, alive)
-                finally:
-                    os.close(alive)
+        if self._keeps and self._keeper is None:
+            self._keeper = _try_lock(state / _KEEPER)
+        for _ in _tries(KEEPER_TIMEOUT_SECONDS):
+            with _held(state / "start.lock"):
+                if self._join_or_launch(state):
+                    return
+        raise NotReady(
+            f"the server of {state} does not answer, and whoever keeps it has not started it yet",
+            hint="`countersign run` keeps it: look at what it says, and try again",
+        )
+
+    def _join_or_launch(self, state: Path) -> bool:
+        """Tell whether a server answers now; it does not where its keeper has to start it."""
+        facts = home.read_facts(state, self._run_as)
+        for _ in _tries(START_TIMEOUT_SECONDS):
+            if facts.socket and _answers(_url(facts)):
                 break
-            else:
-                raise NotReady(f"a server of {state} neither answers nor ends")
-            self._url = _url(facts)
+            if self._keeper is None and _is_held(state / _KEEPER):
+                return False
+            # Processes of a server that is going down still hold this one: we wait for them.
+            alive = _try_lock(state / _ALIVE)
+            if alive is None:
+                continue
+            try:
+                facts = self._launch(state, facts, alive)
+            finally:
+                os.close(alive)
+            break
+        else:
+            raise NotReady(f"a server of {state} neither answers nor ends")
+        self._url = _url(facts)
+        return True
 
     def stop(self) -> None:
         """Shut the server down when we own it. Safe to call twice.
@@ -213,6 +241,9 @@ class EmbeddedPostgres:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            os.close(keeper)
 
     def _launch(self, state: Path, facts: home.Facts, alive: int) -> home.Facts:
         place, facts = home.prepare(state, facts)
@@ -265,7 +296,7 @@ def remove(state_dir: Path) -> None:
     """Delete the database of a state directory for ever; raise `NotReady` while it runs."""
     state = home.open_state(state_dir)
     with _held(state / "start.lock"):
-        alive = _try_lock(state / "alive.lock")
+        alive = _try_lock(state / _ALIVE)
         if alive is None:
             raise NotReady(f"the database of {state} is running", hint="stop its owner first")
         try:
@@ -475,6 +506,21 @@ def _try_lock(path: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def _is_held(path: Path) -> bool:
+    """Whether somebody holds a lock; nothing is made where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @contextmanager

@@ -167,7 +167,7 @@ def supervised(
         server = None
         if settings.database_url() is None:
             state = settings.path(settings.controller.state_dir)
-            server = EmbeddedPostgres(state, run_as=settings.database.run_as)
+            server = EmbeddedPostgres(state, run_as=settings.database.run_as, keeps=True)
             stack.enter_context(server)
         yield Supervisor(
             names=names,

@@ -401,3 +401,36 @@ def test_a_running_database_is_not_removed(state: Path) -> None:
 
     embedded.remove(state)
     assert not _data(state).exists()
+
+
+def test_a_server_that_somebody_keeps_is_started_again_by_nobody_else(state: Path) -> None:
+    with EmbeddedPostgres(state, fsync=False, keeps=True) as kept:
+        assert kept.pid is not None
+        os.kill(kept.pid, signal.SIGKILL)
+        guest = EmbeddedPostgres(state, fsync=False)
+        comes = threading.Thread(target=guest.start)
+        comes.start()
+        time.sleep(1)
+        assert comes.is_alive(), "it waits for whoever keeps the server"
+        assert kept.ended
+
+        kept.stop()
+        kept.start()
+        comes.join(60)
+
+        assert (kept.owns, guest.owns) == (True, False)
+        assert ask(guest.url, "SELECT 1") == (1,)
+    with EmbeddedPostgres(state, fsync=False) as alone:
+        assert alone.owns, "nobody keeps it any more"
+
+
+def test_a_keeper_that_joined_sees_that_the_server_has_ended(state: Path) -> None:
+    with EmbeddedPostgres(state, fsync=False, guests_seconds=0) as first:
+        keeper = EmbeddedPostgres(state, fsync=False, keeps=True)
+        keeper.start()
+        assert (keeper.owns, keeper.ended) == (False, False)
+        first.stop()
+
+        assert keeper.ended
+        with keeper:
+            assert (keeper.owns, keeper.ended) == (True, False)
