@@ -17,16 +17,45 @@ PAUSE_SECONDS = 0.02
 
 
 @dataclass
-class Asking:
-    """What was answered, in order, and how often the database was away."""
+class Answered:
+    """What was answered, in order, and how often nobody did."""
 
-    url: str
-    value: str
-    at: datetime
     answers: list[tuple[int, Any]] = field(default_factory=list)
     away: int = 0
     unknown: int = 0
+    stale: int = 0
+    """Answers that said that they may be behind."""
     errors: list[BaseException] = field(default_factory=list)
+
+    def take(self, said: dict[str, Any]) -> None:
+        """Take note of an answer."""
+        # A commit that changes nothing served is accepted without a revision of its own.
+        said["revision"].pop("commit")
+        self.stale += "stale_since" in said
+        said.pop("stale_since", None)
+        self.answers.append((said["revision"]["number"], said))
+
+    def assert_good(self, *, may_be_away: bool = False) -> None:
+        """Every answer was there, one for each revision, and no revision came back."""
+        assert self.errors == []
+        assert self.answers, "nobody was answered"
+        assert self.unknown == 0, "what was served was gone for a while"
+        assert may_be_away or self.away == 0, "nobody answered for a while"
+        revisions = [revision for revision, _ in self.answers]
+        assert revisions == sorted(revisions)
+        answers: dict[int, Any] = {}
+        for revision, said in self.answers:
+            first = answers.setdefault(revision, said)
+            assert first == said, (first, said)
+
+
+@dataclass
+class Asking(Answered):
+    """Somebody who asks the database."""
+
+    url: str = ""
+    value: str = ""
+    at: datetime = NOON
     ended: threading.Event = field(default_factory=threading.Event)
 
     def ask_until_told(self) -> None:
@@ -34,9 +63,8 @@ class Asking:
         while not self.ended.is_set():
             try:
                 with open_connection(self.url) as connection, translated():
-                    while not self.ended.is_set():
+                    while not self.ended.wait(PAUSE_SECONDS):
                         self._ask(connection)
-                        self.ended.wait(PAUSE_SECONDS)
             except DatabaseUnavailable:
                 self.away += 1
                 self.ended.wait(PAUSE_SECONDS)
@@ -48,30 +76,14 @@ class Asking:
         found = resolve(connection, ENVIRONMENT, Question(IIN, self.value, self.at))
         if found is None:
             self.unknown += 1
-            return
-        said = document(found)
-        # A commit that changes nothing served is accepted without a revision of its own.
-        said["revision"].pop("commit")
-        self.answers.append((said["revision"]["number"], said))
-
-    def assert_good(self, *, may_be_away: bool = False) -> None:
-        """Every answer was there, one for each revision, and no revision came back."""
-        assert self.errors == []
-        assert self.answers, "nobody was answered"
-        assert self.unknown == 0, "what was served was gone for a while"
-        assert may_be_away or self.away == 0, "the database did not answer"
-        revisions = [revision for revision, _ in self.answers]
-        assert revisions == sorted(revisions)
-        answers: dict[int, Any] = {}
-        for revision, said in self.answers:
-            first = answers.setdefault(revision, said)
-            assert first == said, (first, said)
+        else:
+            self.take(document(found))
 
 
 @contextmanager
 def asking(url: str, line: str = OLD_RANGE, at: datetime = NOON) -> Iterator[Asking]:
     """Ask for a card range while the block runs."""
-    one = Asking(url, line.partition(",")[0], at)
+    one = Asking(url=url, value=line.partition(",")[0], at=at)
     thread = threading.Thread(target=one.ask_until_told, name="asking", daemon=True)
     thread.start()
     try:

@@ -60,10 +60,12 @@ class Desk:
         start_demo(home / "shop", home / "keys", new_key, SystemClock().now())
         return cls(home)
 
-    def copy(self, home: Path, database_url: str) -> "Desk":
-        """Copy it to another place, with another database."""
+    def copy(self, home: Path, database_url: str | None) -> "Desk":
+        """Copy it to another place, with another database; without a URL with one of its own."""
         for name in ("shop", "keys"):
             shutil.copytree(self.home / name, home / name)
+        if database_url is None:
+            return Desk(home)
         with (home / "keys" / "countersign.toml").open("a") as settings:
             settings.write(f"\n[database]\nurl = {json.dumps(database_url)}\n")
         (home / "keys" / "countersign.toml").chmod(0o600)  # it holds a password now
