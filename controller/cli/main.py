@@ -22,6 +22,7 @@ from controller.cli import (
     demo,
     diff,
     doctor,
+    drift,
     events,
     export,
     freeze,
@@ -172,6 +173,7 @@ app.command("resolve", epilog="Example: countersign resolve in-ifsc SBIN0000300 
 app.command("trace", epilog="Example: countersign trace participants/harbour-bank --at 2026-11-01")(
     trace.trace
 )
+app.command("drift", epilog="Example: countersign drift -o json")(drift.drift)
 app.command("doctor", epilog="Example: countersign doctor -o json")(doctor.doctor)
 app.command("run", epilog="Example: countersign run controller")(run.run)
 app.command("role", hidden=True)(run.role)
