@@ -136,8 +136,8 @@ def told(request: pytest.FixtureRequest) -> Tell:
         named = replace(story, test=(path, request.function.__name__))
         if request.config.getoption("--freeze", default=False):
             chronicle.write(named)
-        kept = [one.facts for one in chronicle.records()]
-        assert named.facts in kept, "see tests/support/chronicle.py"
+        kept = [one.facts for one in chronicle.records() if one.story == named.story]
+        assert kept == [named.facts], "see tests/support/chronicle.py"
 
     return tell
 

@@ -69,6 +69,12 @@ class Living:
             self.loop.until(lambda: len(self.loop.turns) > turns, "a turn more")  # noqa: B023
 
 
+def is_done(loop: Running) -> bool:
+    """Whether the last turn found production at the branch, and has written that down."""
+    last = loop.turns[-1]
+    return last.settled and last.head == loop.shop.tip
+
+
 @contextmanager
 def living(
     followed: Followed, url: str, watch: Stopwatch, *, may_be_away: bool = False, **changes: Any
@@ -85,7 +91,7 @@ def living(
         yield found
         with watch.runs():
             loop.settles()
-        loop.until(lambda: loop.turns[-1].settled, "a turn that settles")
+        loop.until(lambda: is_done(loop), "the turn that came there is over")
         names = sorted(set(loop.names(followed.people.world().connection)[before:]))
         found.seen.append(", ".join(f"`{one}`" for one in names))
         assert_as_declared(followed.people, followed.host)

@@ -16,6 +16,8 @@ REASONS = {
     "embedded._answers: DatabaseCrowded": "a server that is full answers",
     "embedded._answers: DatabaseUnavailable": "the question is whether it answers",
     "embedded._try_lock: BlockingIOError": "the question is whether it is free",
+    "embedded._is_held: BlockingIOError": "the question is whether somebody holds it",
+    "embedded._is_held: FileNotFoundError": "nobody holds what is not there",
     "embedded_home.open_state: FileExistsError": "somebody made it first; who owns it is looked at",
     "embedded_home.pick_account: KeyError": "the next account of the list; none is refused below",
     "embedded_home._make_private: FileExistsError": "it is there; whose it is is looked at",
