@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from controller.adapters.children import Stopped
+from controller.adapters.gitcli import GitStopped
 from controller.adapters.mirror import Mirror
 from controller.adapters.remoteaddress import Remote
 from controller.kernel.instants import Clock
@@ -44,9 +45,11 @@ class Upkeep(Companion):
     def work(self) -> None:
         """Do what is due, then wait until something is."""
         self._due.clear()
-        if self._audit is not None:
-            push_branch(self._mirror, *self._audit, stopped=self._stopped)
-            self._pushed()
+        try:
+            self._push()
+        except GitStopped:
+            self.ended.wait()  # everything stops: what is not pushed is, after the next start
+            return
         self._mirror.tidy()
         self.went_well()
         waited = 0.0
@@ -54,3 +57,8 @@ class Upkeep(Companion):
             waited += _TICK_SECONDS
             if waited >= LOOK_SECONDS:
                 return
+
+    def _push(self) -> None:
+        if self._audit is not None:
+            push_branch(self._mirror, *self._audit, stopped=self._stopped)
+            self._pushed()
