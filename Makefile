@@ -50,7 +50,7 @@ check: $(READY) ## Format, lint, types, import contracts, migrations: all of the
 	@echo "check: clean"
 
 .PHONY: faults
-faults: $(READY) ## Die at every effect (45 minutes on two busy cores); FAULTS=--go-on to go on
+faults: $(READY) ## Die at every effect (50 minutes on two busy cores); FAULTS=--go-on to go on
 	@$(BIN)/python -m pytest -q --campaign tests/faults $(FAULTS)
 
 .PHONY: fuzz
