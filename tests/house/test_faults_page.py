@@ -28,4 +28,8 @@ def test_a_row_of_the_page_holds_all_of_a_story() -> None:
 
 
 def test_tests_are_found_by_what_they_take(tmp_path: Path) -> None:
-    assert tellers(tmp_path) == set()
+    tells, tells_not = "def test_a_b_c(told): ...", "def test_d_e_f(other): ..."
+    (tmp_path / "test_daemon_x.py").write_text(f"{tells}\n{tells_not}\ndef helper(told): ...\n")
+    (tmp_path / "test_other.py").write_text(tells)
+
+    assert tellers(tmp_path, tmp_path) == {("test_daemon_x.py", "test_a_b_c")}

@@ -30,7 +30,7 @@ meanwhile, and how it comes back. The page is written from what the tests saw, b
 - somebody asks the resolver on a connection of their own from beginning to end, and gets the last
   good answer each time, or what the line says;
 - afterwards the tables hold what the last good commit declares, each revision has exactly one audit
-  commit, and database and trail prove each other;
+  commit, and database and trail prove each other (whole hosts: by `countersign audit verify`);
 - nobody helps, unless the line says who.
 
 `seen` are conditions (with status and reason, as `countersign status` shows them), events (as
@@ -98,10 +98,10 @@ def write(told: Told) -> None:
     )
 
 
-def tellers(folder: Path = FOLDER) -> set[tuple[str, str]]:
+def tellers(folder: Path = FOLDER, root: Path = ROOT) -> set[tuple[str, str]]:
     """Return file and name of every test that tells a story."""
     return {
-        (path.relative_to(ROOT).as_posix(), node.name)
+        (path.relative_to(root).as_posix(), node.name)
         for path in folder.glob("test_daemon_*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef)
