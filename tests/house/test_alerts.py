@@ -96,7 +96,7 @@ def test_a_metric_that_is_not_shown_is_seen() -> None:
     [("check", "rules", "alerts.rules.yml"), ("test", "rules", "alerts.test.yml")],
     ids=" ".join,
 )
-def test_prometheus_agrees(words: tuple[str, ...]) -> None:
+def test_prometheus_itself_agrees_with_every_rule(words: tuple[str, ...]) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("no promtool here; it comes with the Debian package prometheus")
