@@ -104,6 +104,8 @@ class Schedule:
         end = since
         merged = 0
         for begins in self._beginnings(since - self.lasts):
+            if start is not None and begins + self.lasts <= end:
+                continue  # a clock that jumps over a day begins all of that day's at once
             if start is not None and begins <= end and merged < _MERGED_MAX:
                 end, merged = begins + self.lasts, merged + 1
                 continue
