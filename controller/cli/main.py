@@ -176,7 +176,9 @@ app.command("trace", epilog="Example: countersign trace participants/harbour-ban
 app.command("drift", epilog="Example: countersign drift -o json")(drift.drift)
 app.command("doctor", epilog="Example: countersign doctor -o json")(doctor.doctor)
 app.command("run", epilog="Example: countersign run controller")(run.run)
-app.command("role", hidden=True)(run.role)
+app.command(
+    "role", hidden=True, epilog="Example: countersign role controller --config countersign.toml"
+)(run.role)
 app.command("migrate", epilog="Example: countersign migrate --check")(migrate.migrate)
 app.add_typer(notify.app, name="notify", epilog="Example: countersign notify test on-call")
 app.add_typer(audit.app, name="audit", epilog="Example: countersign audit verify")
