@@ -26,8 +26,6 @@ class _Meaning:
 class Event(Enum):
     """Something that happened to a controller."""
 
-    STARTED = _Meaning("controller.started", Severity.INFO, "A controller began to run.")
-    STOPPED = _Meaning("controller.stopped", Severity.INFO, "A controller ended in order.")
     LEADING = _Meaning("lease.taken", Severity.INFO, "A controller leads from here on.")
     STANDING_BY = _Meaning(
         "lease.held_elsewhere", Severity.INFO, "Another controller leads; this one waits."
@@ -74,9 +72,6 @@ class Event(Enum):
         "heartbeat.stale", Severity.ERROR, "The heartbeat is too old: is the branch held back?"
     )
     FRESH = _Meaning("heartbeat.fresh", Severity.INFO, "The heartbeat is in time again.")
-    CLOCK_WRONG = _Meaning(
-        "clock.wrong", Severity.ERROR, "The clock is not where it can be; nothing is applied."
-    )
     DRIFTED = _Meaning("drift.found", Severity.ERROR, "Live rows are not what was applied.")
     DRIFT_ENDED = _Meaning("drift.ended", Severity.INFO, "Live rows are what was applied again.")
 

@@ -106,11 +106,14 @@ class Teller:
         held = said.get(ConditionType.HELD)
         self._frozen_here = held is not None and held.reason == HOST_FREEZE
         self._drifted = said.get(ConditionType.DRIFTED)
+        stale = said.get(ConditionType.STALE)
+        self._stale = stale is not None and stale.status is ConditionStatus.TRUE
 
     def tell(self, facts: Facts) -> tuple[Happened, ...]:
         """Return the events of a turn that say something new."""
         applied = (self._applied(facts, one) for one in facts.revisions)
-        return (*self._host_freeze(facts), *applied, *self._drift(facts), *self._error(facts))
+        beside = (*self._host_freeze(facts), *self._freshness(facts))
+        return (*beside, *applied, *self._drift(facts), *self._error(facts))
 
     def _host_freeze(self, facts: Facts) -> Iterable[Happened]:
         """Tell of a file that freezes this host; other holds are told by whoever places them."""
@@ -123,6 +126,16 @@ class Teller:
         else:
             told = {"kind": found.kind, "reason": found.reason}
             yield Happened(Event.SUSPENDED, facts.now, str(found), actor=found.actor, facts=told)
+
+    def _freshness(self, facts: Facts) -> Iterable[Happened]:
+        """Tell when the branch counts as stale, and when it is fresh again."""
+        found = next((one for one in facts.extra if one.type is ConditionType.STALE), None)
+        if found is None or (found.status is ConditionStatus.TRUE) is self._stale:
+            return
+        self._stale = not self._stale
+        event = Event.STALE if self._stale else Event.FRESH
+        told = {"code": found.reason, "hint": found.hint}
+        yield Happened(event, facts.now, found.message, commit=facts.head, facts=told)
 
     def _drift(self, facts: Facts) -> Iterable[Happened]:
         """Tell of drift that is new or another one, and of its end."""

@@ -21,9 +21,6 @@ class Cause(StrEnum):
     BOUNDARY = "boundary"
     """A window began or ended."""
     DRIFT = "drift"
-    RETRY = "retry"
-    RENEW = "renew"
-    """The lease has to be held on to."""
     STOP = "stop"
 
 

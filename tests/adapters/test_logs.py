@@ -114,7 +114,7 @@ def test_no_field_tells_a_secret(place: str, secret: str) -> None:
                 log.tell(Event.SUSPENDED, "", actor=secret)
             case _:
                 bound = Log(stream, _Clock(), Redactor(lambda: [SECRET]), {"controller": secret})
-                bound.tell(Event.STARTED, "")
+                bound.tell(Event.LEADING, "")
 
         assert stream.getvalue()
         assert secret.rsplit(maxsplit=1)[-1] not in stream.getvalue()
@@ -159,8 +159,8 @@ def test_a_log_that_cannot_be_written_stops_nobody() -> None:
     closed_log = log_to(closed)
     closed.close()
 
-    closed_log.tell(Event.STARTED, "")
-    log_to(_Full()).tell(Event.STARTED, "")
+    closed_log.tell(Event.LEADING, "")
+    log_to(_Full()).tell(Event.LEADING, "")
 
 
 def test_half_a_character_is_written_all_the_same() -> None:

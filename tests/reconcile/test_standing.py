@@ -10,7 +10,7 @@ from controller.kernel.errors import ControllerError, Corrupt, Held, Refused, Un
 from controller.kernel.events import Event
 from controller.reconcile.holds import HeldBack, Holding, Holds
 from controller.reconcile.standing import Facts, Teller, conditions, event_of
-from controller.stores.control.conditions import ConditionStatus, ConditionType
+from controller.stores.control.conditions import Condition, ConditionStatus, ConditionType
 from tests.support.control import NOON, some_oid
 
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
@@ -141,3 +141,28 @@ def test_a_restart_repeats_nothing(sequence: list[Facts], cut: int) -> None:
 )
 def test_an_error_is_told_as_what_it_is(error: ControllerError, event: Event) -> None:
     assert event_of(error) is event
+
+
+def stale(status: ConditionStatus) -> Facts:
+    said = Condition(ConditionType.STALE, status, "TooOld", "the heartbeat is too old")
+    return replace(FACTS, settled=True, extra=(said,))
+
+
+def test_a_stale_branch_is_told_once_and_so_is_a_fresh_one() -> None:
+    teller = Teller()
+    told = [teller.tell(stale(one)) for one in (FALSE, TRUE, TRUE, FALSE, FALSE)]
+
+    assert [[one.event for one in turn] for turn in told] == [
+        [],
+        [Event.STALE],
+        [],
+        [Event.FRESH],
+        [],
+    ]
+
+
+def test_a_restart_does_not_tell_of_the_same_staleness_again() -> None:
+    teller = Teller(conditions(stale(TRUE)))
+
+    assert teller.tell(stale(TRUE)) == ()
+    assert [one.event for one in teller.tell(stale(FALSE))] == [Event.FRESH]

@@ -77,7 +77,7 @@ def test_an_error_beside_the_loop_counts_by_its_code_and_a_turns_is_not_counted_
     facts = {"code": "remote.away"}
 
     shown.told(Happened(Event.BESIDE_FAILED, NOON, "listening: away", facts=facts))
-    shown.told(Happened(Event.STARTED, NOON, ""))
+    shown.told(Happened(Event.LEADING, NOON, ""))
 
     labels = 'event="beside.failed",severity="warning"'
     assert value(metrics, f"countersign_events_total{{{labels}}}") == 1

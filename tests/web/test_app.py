@@ -306,7 +306,7 @@ def test_changes_are_told_page_by_page_and_then_as_they_come(town: Town, own_api
 
 
 def test_events_are_told_in_order_and_after_one_that_is_known(town: Town, own_api: Api) -> None:
-    happened = [Happened(Event.STARTED, day(0), f"the {n}. time") for n in range(5)]
+    happened = [Happened(Event.LEADING, day(0), f"the {n}. time") for n in range(5)]
     for one in happened:
         events.append(town.connection, ENVIRONMENT, one)
 
@@ -318,7 +318,7 @@ def test_events_are_told_in_order_and_after_one_that_is_known(town: Town, own_ap
     assert [one["message"] for one in (*first["events"], *rest["events"])] == [
         one.message for one in happened
     ]
-    assert newest["events"][0]["name"] == "controller.started"
+    assert newest["events"][0]["name"] == "lease.taken"
     assert own_api.get("/v1/events?after=999").json == {"events": [], "next": 999}
 
 

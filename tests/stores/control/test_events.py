@@ -43,7 +43,7 @@ def test_an_event_comes_back_with_its_facts(database: Connection[Any]) -> None:
 
 
 def test_whoever_watches_reads_on_where_they_were(database: Connection[Any]) -> None:
-    happen(database, Event.STARTED, Event.LEADING)
+    happen(database, Event.LEADING, Event.LEADING)
     seen = events.since(database, "production")[-1].id
 
     happen(database, Event.APPLIED)
@@ -54,7 +54,7 @@ def test_whoever_watches_reads_on_where_they_were(database: Connection[Any]) -> 
 
 
 def test_the_newest_come_oldest_first(database: Connection[Any]) -> None:
-    happen(database, Event.STARTED, Event.LEADING, Event.APPLIED)
+    happen(database, Event.LEADING, Event.LEADING, Event.APPLIED)
 
     names = [one.name for one in events.newest(database, "production", limit=2)]
 
@@ -62,14 +62,14 @@ def test_the_newest_come_oldest_first(database: Connection[Any]) -> None:
 
 
 def test_another_environment_has_events_of_its_own(database: Connection[Any]) -> None:
-    happen(database, Event.STARTED)
+    happen(database, Event.LEADING)
 
     assert events.since(database, "staging") == ()
 
 
 @pytest.mark.parametrize("statement", ["UPDATE controller.event SET message = ''"])
 def test_an_event_is_never_rewritten(database: Connection[Any], statement: str) -> None:
-    happen(database, Event.STARTED)
+    happen(database, Event.LEADING)
 
     with pytest.raises(ControllerError), translated():
         database.execute(statement.encode())
